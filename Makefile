@@ -1,0 +1,76 @@
+# What each target does: `make help`. Everything is installed into .venv, from the committed lock and nothing else.
+
+# The first Python of at least 3.11 that can make a virtual environment. Another one: `make up PYTHON=/path/to/python`.
+PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3.14 python; do \
+	$$python -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$python && break; done)
+ARGS ?=
+# Most tests wait for real processes, so three at once suit two cores.
+TEST_PROCESSES ?= 3
+
+PY := .venv/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check --quiet
+
+# A stamp's name holds what was installed and where: the same again is a matter of seconds, anything else installs anew.
+FINGERPRINT := $(shell { pwd; cat requirements.lock requirements.txt pyproject.toml; } | cksum | cut -d ' ' -f 1)
+RUNTIME := .venv/.runtime-$(FINGERPRINT)
+DEV := .venv/.dev-$(FINGERPRINT)
+
+UV_COMPILE := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --annotation-style line
+
+.DEFAULT_GOAL := help
+.PHONY: help up install test check bench demo site lock clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "make %-9s %s\n", $$1, $$2 }'
+
+up: $(RUNTIME) site ## install, then run the service until Ctrl-C (ARGS="--port 9000" for options)
+	@$(PY) run.py $(ARGS)
+
+install: $(RUNTIME) site ## set up .venv alone
+
+test: $(DEV) ## all tests (ARGS="-k name" for some)
+	@$(PY) -m pytest -n $(TEST_PROCESSES) $(ARGS)
+
+check: $(DEV) ## format, lint, types, layers, shell, spelling
+	@$(PY) -m ruff format --check .
+	@$(PY) -m ruff check .
+	@$(PY) -m mypy
+	@$(PY) -m mypy .ci/wheel.py $(wildcard *.py monitors/*.py scripts/*.py)
+	@.venv/bin/lint-imports
+	@.venv/bin/shellcheck .ci/run $(wildcard *.sh scripts/*.sh)
+	@$(PY) -m codespell_lib
+
+bench: $(DEV) ## every published figure (ARGS="recorder" for some)
+	@$(PY) -m bench $(ARGS)
+
+demo: $(RUNTIME) site ## a real load against a service that acts: see it scale
+	@$(PY) -m levqor.cli demo $(ARGS)
+
+site: ## build the dashboard, once there is one
+	@if [ -f levqor-site/package.json ]; then cd levqor-site && npm ci --no-audit --no-fund && npm run build; fi
+
+lock: $(DEV) ## resolve anew and write requirements.lock and requirements.txt (ARGS="--upgrade" for newer releases)
+	@$(UV_COMPILE) $(ARGS) --all-extras --group dev --output-file requirements.lock pyproject.toml requirements-build.in
+	@$(UV_COMPILE) --extra server --extra embedded --constraints requirements.lock --output-file requirements.txt pyproject.toml requirements-build.in
+
+clean: ## remove caches and build output; .venv, data and logs stay
+	@rm -rf dist build .coverage htmlcov .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -name .venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@if [ -z "$(PYTHON)" ]; then echo "Levqor needs Python 3.11 or newer with venv and ensurepip (Debian: apt install python3-venv); none was found on PATH. Name one: make up PYTHON=/path/to/python3.11" >&2; exit 2; fi
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+		|| { echo "Levqor needs Python 3.11 or newer; PYTHON=$(PYTHON) is not one." >&2; exit 2; }
+	@"$(PYTHON)" -m venv .venv
+
+$(RUNTIME): | .venv/bin/python
+	@echo "installing the locked requirements into .venv (once)" >&2
+	@$(PIP) install --require-hashes -r requirements.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@rm -f .venv/.runtime-* && touch $@
+
+$(DEV): | $(RUNTIME)
+	@echo "installing the locked development requirements into .venv (once)" >&2
+	@$(PIP) install --require-hashes -r requirements.lock
+	@rm -f .venv/.dev-* && touch $@

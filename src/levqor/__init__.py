@@ -1,0 +1,1 @@
+"""An autopilot for a Python service."""

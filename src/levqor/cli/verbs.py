@@ -1,0 +1,40 @@
+"""The table of verbs: where each one's command lives. A verb's module is imported only when that verb runs."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One verb: its section in the help, the place of its function or sub-application, and its line in the help."""
+
+    section: str
+    module: str
+    attribute: str
+    summary: str
+    takes_negative_numbers: bool = False
+    is_hidden: bool = False
+
+
+VERBS: dict[str, Verb] = {
+    "up": Verb("Run", "levqor.cli.up", "up", "Run everything: store, service, autopilot and workers."),
+    "demo": Verb("Run", "levqor.cli.demo", "demo", "See a fleet grow under a real load and come back, each step explained."),
+    "attach": Verb("Run", "levqor.cli.attach", "attach", "Watch the queues of your own broker and advise; nothing is written to it."),
+    "detach": Verb("Run", "levqor.cli.attach", "detach", "List and remove every key and table of Levqor's."),
+    "web": Verb("Run", "levqor.cli.processes", "web", "Run the HTTP service (and the autopilot) alone."),
+    "autopilot": Verb("Run", "levqor.cli.processes", "autopilot", "Run the autopilot's loop alone."),
+    "agent": Verb("Run", "levqor.cli.agent", "agent", "Run this machine's share of the workers."),
+    "status": Verb("Look", "levqor.cli.status", "status", "Mode, holds, signals with their age, target and workers."),
+    "ps": Verb("Look", "levqor.cli.fleet", "ps", "The workers and the queues."),
+    "why": Verb("Look", "levqor.cli.why", "why", "Why it did, or did not, act at a time."),
+    "doctor": Verb("Look", "levqor.cli.doctor", "doctor", "Check everything that can be checked from here."),
+    "scale": Verb("Steer", "levqor.cli.fleet", "scale", "Set the number of workers: 3, +1, -1, or auto.", takes_negative_numbers=True),
+    "restart": Verb("Steer", "levqor.cli.fleet", "restart", "Restart one worker, or all of them one after another."),
+    "hold": Verb("Steer", "levqor.cli.holds", "hold", "Nothing automatic acts, for a time or until released."),
+    "release": Verb("Steer", "levqor.cli.holds", "release", "End holds."),
+    "pause": Verb("Steer", "levqor.cli.holds", "pause", "Workers take no more jobs from a queue."),
+    "resume": Verb("Steer", "levqor.cli.holds", "resume", "Workers take jobs from a paused queue again."),
+    "autoscale": Verb("Steer", "levqor.cli.autoscale", "app", "Decide now (dryrun), act now (apply), or list decisions."),
+    "flags": Verb("Steer", "levqor.cli.flags", "app", "Read and set the flags."),
+    "replay": Verb("Try", "levqor.cli.replay", "replay", "Play a real arrival trace against the running service, and report."),
+    "config": Verb("Try", "levqor.cli.config", "app", "Every setting, its value and where it came from."),
+}

@@ -1,0 +1,1 @@
+"""Nouns: frozen values that the rest of Levqor talks about."""

@@ -1,0 +1,1 @@
+"""Loops that read, decide, act and record."""

@@ -1,0 +1,291 @@
+"""The autopilot's loop: read, decide, act, record, each tick, under a lease with a term."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection
+
+from levqor.domain.decisions import Action, Decision, Hold
+from levqor.domain.errors import DatabaseDown, NotTheLeader, StoreDown
+from levqor.domain.flags import AUTOSCALE_ENABLED, WORKER_COUNT, FlagsFileState
+from levqor.monitors.episodes import Causes, Watch, causes
+from levqor.monitors.reading import Fleet, Look, Reader, Reading
+from levqor.monitors.records import to_record
+from levqor.monitors.rollups import RollUps
+from levqor.policies.quiet import Quiet
+from levqor.policies.scaling import Context, ScalingRules, decide, is_calm
+from levqor.ports import Clock
+from levqor.store.database import Database
+from levqor.store.decisions import purge_decisions, record_decision
+from levqor.store.episodes import open_episodes, sync_episodes
+from levqor.store.flags import FlagsFile, read_flags, write_flag
+from levqor.store.holds import count_down_holds, longest_hold, open_holds
+from levqor.store.leases import Lease
+from levqor.store.orders import answer_order, open_orders, purge_orders
+from levqor.store.timers import checkpoint_timer, quiet_timer, read_timer
+from levqor.store.usage import add_usage, purge_usage
+
+RENEW_S = 2.0
+ORDERS_S = 0.25
+ROLL_UP_S = 15.0
+CARE_S = 600.0
+ACTOR = "autoscale"
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the loop works with; `bootstrap` hands it in."""
+
+    reader: Reader
+    fleet: Fleet
+    database: Database
+    lease: Lease
+    flags_file: FlagsFile
+    rules: ScalingRules
+    tick_s: float
+    hourly_cost: Decimal
+    clock: Clock
+    rollups: RollUps
+
+
+def broken_flags_hold(state: FlagsFileState) -> Hold | None:
+    """A broken flags file holds everything automatic (spec F1)."""
+    return Hold("levqor", f"flags file is broken: {state.error}", kind="flags") if state.is_broken else None
+
+
+@dataclass(slots=True)
+class _Turn:
+    """Where the ticks of this term stand; a new term begins with a new one and credits no gap."""
+
+    last: float | None = None
+    last_action: Action | None = None
+    watch: Watch = field(default_factory=Watch)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a tick decided and whether it was put in force."""
+
+    decision: Decision
+    applied: bool
+    why_not: str | None
+    reading: Reading
+    record_id: int
+
+
+class Autopilot:
+    """Ticks while it leads; otherwise waits for the lease."""
+
+    def __init__(self, parts: Parts, on_error: Callable[[str], None] = lambda _what: None) -> None:
+        self._parts, self._on_error = parts, on_error
+        self._turn = _Turn()
+        self._term: int | None = None
+        self._stop, self._wake = threading.Event(), threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def is_leading(self) -> bool:
+        return self._parts.lease.is_trusted
+
+    def start(self) -> None:
+        """Begin to tick in a thread of its own."""
+        self._thread = threading.Thread(target=self.run, name="autopilot", daemon=True)
+        self._thread.start()
+
+    def stop(self, within_s: float = 10.0) -> None:
+        """End the loop and let go of the lease."""
+        self._stop.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(within_s)
+
+    def wake(self) -> None:
+        """An order waits: do not sleep until the next look."""
+        self._wake.set()
+
+    def run(self) -> None:
+        """The loop. It outlives any error of a turn: it logs, counts and goes on."""
+        clock = self._parts.clock
+        due = dict.fromkeys(("renew", "tick", "roll_up", "care"), clock.monotonic())
+        while not self._stop.is_set():
+            for name, period_s, work in (
+                ("renew", RENEW_S, self.renew),
+                ("tick", self._parts.tick_s, self.tick),
+                ("roll_up", ROLL_UP_S, self.roll_up),
+                ("care", CARE_S, self.care),
+            ):
+                if clock.monotonic() >= due[name]:
+                    # The period is kept from the due time, so ticks do not drift; after a stall none is made up for.
+                    due[name] = max(due[name] + period_s, clock.monotonic())
+                    self._guarded(name, work)
+            self._guarded("orders", self.answer_orders)
+            self._wake.wait(max(0.0, min(ORDERS_S, min(due.values()) - clock.monotonic())))
+            self._wake.clear()
+        self._guarded("release", self._parts.lease.release)
+
+    def _guarded(self, what: str, work: Callable[[], object]) -> None:
+        try:
+            work()
+        except NotTheLeader as error:
+            log.warning("stepped down", turn=what, reason=str(error))
+        except DatabaseDown as error:
+            self._on_error(what)
+            log.error("database does not answer", turn=what, error=str(error))
+        except Exception:
+            self._on_error(what)
+            log.exception("turn failed", turn=what)
+
+    def renew(self) -> bool:
+        """Renew or try to take the lease."""
+        was_term = self._term
+        leads = self._parts.lease.attempt()
+        self._term = self._parts.lease.term
+        if self._term != was_term:
+            self._turn = _Turn()
+            log.info("leads" if leads else "does not lead", term=self._term, holder=self._parts.lease.holder_seen)
+        return leads
+
+    def tick(self, *, actor: str | None = None) -> Outcome | None:
+        """One turn: None where this process does not lead. `actor`: a person asked for it (spec A7)."""
+        if not self._parts.lease.is_trusted:
+            return None
+        look = self._parts.reader.look()
+        with self._parts.lease.fenced() as connection:
+            outcome = self._decide_and_commit(look, connection, actor)
+        self._publish(outcome)
+        return outcome
+
+    def _decide_and_commit(self, look: Look, connection: Connection, actor: str | None) -> Outcome:
+        parts, turn = self._parts, self._turn
+        now, mono = parts.clock.now(), parts.clock.monotonic()
+        elapsed = 0.0 if turn.last is None else mono - turn.last
+        file_state = parts.flags_file.sync(connection, now)
+        count_down_holds(connection, now, elapsed)
+        reading = parts.reader.assemble(look, connection)
+        quiet = Quiet(read_timer(connection, quiet_timer(reading.fleet.name)))
+        if turn.last is not None:
+            quiet = quiet.after(is_calm=is_calm(reading.signals, parts.rules) is True, elapsed_s=elapsed, tick_s=parts.tick_s)
+        hold = broken_flags_hold(file_state) or longest_hold(open_holds(connection))
+        context = Context(reading.fleet, parts.rules, quiet.accrued_s, hold)
+        decision = decide(reading.signals, context)
+        why_not = _why_not(decision, hold, reading, is_enabled=bool(read_flags(connection)[AUTOSCALE_ENABLED]))
+        applied = decision.is_step and why_not is None
+        if applied:
+            write_flag(connection, now, WORKER_COUNT, decision.target, actor or ACTOR)
+            parts.flags_file.sync(connection, now)
+            quiet = Quiet()
+        checkpoint_timer(connection, quiet_timer(reading.fleet.name), quiet.accrued_s, now)
+        record_id = self._record(connection, reading, context, decision, applied, why_not, actor)
+        if reading.fleet.running:
+            add_usage(connection, now, reading.fleet.name, reading.fleet.running * elapsed, parts.hourly_cost)
+        already_open = {key: (row["severity"], row["summary"]) for key, row in open_episodes(connection).items()}
+        wanted = turn.watch.wanted(causes(reading, decision, file_state), already_open, mono)
+        opened, closed = sync_episodes(connection, now, wanted)
+        parts.rollups.observe(reading)
+        turn.last, turn.last_action = mono, decision.action
+        _log_turn(decision, applied, why_not, opened, closed, wanted)
+        return Outcome(decision, applied, why_not, reading, record_id)
+
+    def _record(
+        self,
+        connection: Connection,
+        reading: Reading,
+        context: Context,
+        decision: Decision,
+        applied: bool,
+        why_not: str | None,
+        actor: str | None,
+    ) -> int:
+        facts = {"kind": "apply" if actor else "tick", "actor": actor, "applied": applied, "why_not": why_not}
+        return record_decision(
+            connection,
+            at=reading.measured_at,
+            fleet=reading.fleet.name,
+            term=self._parts.lease.term or 0,
+            applied=applied,
+            is_change=applied or decision.action is not self._turn.last_action,
+            record=to_record(reading.signals, context, decision, **facts),
+        )
+
+    def _publish(self, outcome: Outcome) -> None:
+        """Hand the target on each tick anew, so that a store that was emptied has it again."""
+        term = self._parts.lease.term
+        if term is None or not outcome.reading.fleet.is_scalable:
+            return  # nobody follows, and nothing is written to a broker that is the team's own
+        target = outcome.decision.target if outcome.applied else outcome.decision.current
+        try:
+            self._parts.fleet.publish(target, term)
+            self._parts.fleet.publish_paused(list(outcome.reading.fleet.paused_queues))
+        except StoreDown as error:
+            log.warning("target not handed on", target=target, error=str(error))
+
+    def answer_orders(self) -> None:
+        """Do what web processes asked the leader for."""
+        if not self._parts.lease.is_trusted:
+            return
+        with self._parts.database.read() as connection:
+            waiting = open_orders(connection)
+        for order in waiting:
+            try:
+                outcome = self.tick(actor=order["actor"])
+            except StoreDown as error:
+                answer: dict[str, Any] = {"error": str(error)}
+            else:
+                if outcome is None:
+                    return
+                answer = {"record_id": outcome.record_id, "applied": outcome.applied, "why_not": outcome.why_not}
+            with self._parts.lease.fenced() as connection:
+                answer_order(connection, order["id"], answer)
+
+    def roll_up(self) -> None:
+        """Keep the minutes that have ended; the store is read before the write lock is taken."""
+        if not self._parts.lease.is_trusted:
+            return
+        with self._parts.database.read() as connection:
+            spans = self._parts.rollups.spans(connection, self._parts.clock.now())
+        minutes = self._parts.rollups.read(spans)
+        if minutes:
+            with self._parts.lease.fenced() as connection:
+                self._parts.rollups.write(connection, minutes)
+
+    def care(self) -> None:
+        """Drop what has been kept long enough, and keep the database's log small."""
+        if not self._parts.lease.is_trusted:
+            return
+        now = self._parts.clock.now()
+        with self._parts.lease.fenced() as connection:
+            purge_decisions(connection, now)
+            purge_orders(connection, now)
+            purge_usage(connection, now)
+            self._parts.rollups.purge(connection, now)
+        self._parts.database.watch_log()
+
+
+def _why_not(decision: Decision, hold: Hold | None, reading: Reading, *, is_enabled: bool) -> str | None:
+    """Why a decision is not put in force; None where it may be."""
+    if hold is not None:
+        return f"held by {hold.owner}: {hold.why}"
+    if not reading.fleet.is_scalable:
+        return "the fleet's workers are the team's own (fleet kind none): advice only"
+    if not is_enabled:
+        return "observing: AUTOSCALE_ENABLED is false"
+    if not decision.is_step:
+        return "no step was decided"
+    return None
+
+
+def _log_turn(decision: Decision, applied: bool, why_not: str | None, opened: list[str], closed: list[str], wanted: Causes) -> None:
+    if decision.is_step:
+        reason = "; ".join(reason.text for reason in decision.reasons if reason.votes)
+        step = {"action": decision.action.value, "current": decision.current, "target": decision.target}
+        log.info("step", **step, applied=applied, reason=reason, why_not=why_not)
+    for key in opened:
+        log.warning("episode opened", episode=key, summary=wanted[key][1])
+    for key in closed:
+        log.info("episode closed", episode=key)

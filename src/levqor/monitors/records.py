@@ -1,0 +1,78 @@
+"""Decision records: small enough to keep one for every tick, whole enough to be replayed (spec A11)."""
+
+from dataclasses import asdict
+from decimal import Decimal
+from typing import Any
+
+from levqor.domain.decisions import Decision, Hold
+from levqor.domain.fleet import FleetKind, FleetState, Room
+from levqor.domain.signals import Signal, Signals, SignalState
+from levqor.policies.scaling import Context, ScalingRules, decide
+
+
+def to_record(signals: Signals, context: Context, decision: Decision, **facts: Any) -> dict[str, Any]:
+    """The record of one decision: what was read, under which rules, what was decided. `facts`: mode, applied, ..."""
+    written = decision.as_dict()
+    del written["inputs"]  # they are among the signals and the rules
+    return {
+        "decision": written,
+        "signals": {name: _pack(getattr(signals, name)) for name in Signals.names()},
+        "context": {
+            "calm_s": round(context.calm_s, 3),
+            "hold": None if context.hold is None else context.hold.as_dict(),
+            "fleet": {**asdict(context.fleet), "kind": context.fleet.kind.value},
+            "rules": {**asdict(context.rules), "daily_spend_limit": _text(context.rules.daily_spend_limit)},
+        },
+        **facts,
+    }
+
+
+def replay(record: dict[str, Any]) -> Decision:
+    """Decide again from a record; the same answer as then."""
+    return decide(*inputs_of(record))
+
+
+def inputs_of(record: dict[str, Any]) -> tuple[Signals, Context]:
+    """The arguments of `decide` that a record holds."""
+    signals = Signals(**{name: _unpack(packed) for name, packed in record["signals"].items()})
+    context = record["context"]
+    fleet = context["fleet"]
+    rules = context["rules"]
+    limit = rules["daily_spend_limit"]
+    return signals, Context(
+        fleet=FleetState(
+            **{
+                **fleet,
+                "kind": FleetKind(fleet["kind"]),
+                "room": None if fleet["room"] is None else Room(**fleet["room"]),
+                **{name: tuple(fleet[name]) for name in ("queues", "paused_queues", "unserved_queues")},
+            }
+        ),
+        rules=ScalingRules(**{**rules, "daily_spend_limit": None if limit is None else Decimal(limit)}),
+        calm_s=context["calm_s"],
+        hold=None if context["hold"] is None else Hold(**context["hold"]),
+    )
+
+
+def to_answer(record: dict[str, Any]) -> dict[str, Any]:
+    """A record as the API shows it: the decision with its inputs, and what became of it."""
+    decision = replay(record).as_dict()
+    rest = {name: value for name, value in record.items() if name not in ("decision", "signals", "context")}
+    return {**rest, **record["decision"], "inputs": decision["inputs"], "calm_s": record["context"]["calm_s"]}
+
+
+def _pack(signal: Signal) -> list[Any]:
+    """A signal as a short list: state, value, age, detail; trailing blanks left out."""
+    packed = [signal.state.value, signal.value, None if signal.age_s is None else round(signal.age_s, 2), signal.detail or None]
+    while packed[-1] is None:
+        packed.pop()
+    return packed
+
+
+def _unpack(packed: list[Any]) -> Signal:
+    state, value, age_s, detail = [*packed, None, None, None][:4]
+    return Signal(SignalState(state), value, age_s, detail or "")
+
+
+def _text(value: Decimal | None) -> str | None:
+    return None if value is None else str(value)

@@ -1,0 +1,1 @@
+"""Verbs: pure functions from what is known to what should be done."""

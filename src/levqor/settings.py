@@ -1,0 +1,305 @@
+"""Settings: command line, environment, `levqor.toml`, default; in that order, all wrong values reported at once (spec F2)."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
+
+from levqor.domain.errors import Problem, SettingsError
+from levqor.policies.scaling import ScalingRules
+
+PREFIX = "LEVQOR_"
+CONFIG_FILE = "levqor.toml"
+
+ONLY_PREFIXED = frozenset({"DATA", "FLAGS", "LOGS", "CONFIG"})
+"""Names too common to be read without the prefix."""
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+def _absolute(path: Path) -> Path:
+    return path.expanduser().absolute()
+
+
+def _words(value: object) -> object:
+    """A comma-separated string as a list; lists pass."""
+    return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
+
+
+Folder = Annotated[Path, AfterValidator(_absolute)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False, le=31 * 86_400)]
+Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
+
+
+class Settings(BaseModel):
+    """Every setting. A field's name in capitals is the variable's name; `description` is its documentation."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, populate_by_name=True)
+
+    # Where
+    host: str = Field("127.0.0.1", description="Address to listen on. Anything but loopback needs an explicit ADMIN_TOKEN.")
+    port: int = Field(8000, ge=1, le=65_535, description="Port to listen on.")
+    base_path: str = Field("", description="URL prefix behind a proxy, such as `/levqor`; no slash at the end.")
+    web_workers: int = Field(1, ge=1, le=64, description="Web processes. Above 1 the autopilot runs in a process of its own.")
+    data: Folder = Field(Path("data"), description="Folder for the database, the embedded store and the token. Read as LEVQOR_DATA only.")
+    flags: Folder = Field(Path("config/flags.json"), description="The flags file. Read as LEVQOR_FLAGS only.")
+    logs: Folder = Field(Path("logs"), description="Folder for logs. Read as LEVQOR_LOGS only.")
+    redis_url: SecretStr | None = Field(None, description="Redis or Valkey for telemetry and jobs. Unset: an embedded one is started.")
+    broker_url: SecretStr | None = Field(None, description="Redis of the team's queues, where it is not REDIS_URL.")
+    database_url: SecretStr | None = Field(None, description="PostgreSQL URL. Unset: SQLite in LEVQOR_DATA.")
+
+    # Who may
+    admin_token: SecretStr | None = Field(None, min_length=8, description="Token of the admin endpoints. On loopback `up` makes one.")
+    metrics_token: SecretStr | None = Field(None, min_length=8, description="Token for `/metrics` from beyond loopback.")
+    jwt_secret: SecretStr | None = Field(
+        None, min_length=16, description="Secret from which session keys are derived. On loopback `up` makes one."
+    )
+    api_keys: list[SecretStr] = Field(
+        default_factory=list, description="Keys that may post jobs (`X-API-Key`), comma-separated. Unset: only loopback may."
+    )
+    ops_public: bool = Field(True, description="Beyond loopback, leave `dryrun`, forecast and uptime open to all.")
+
+    # Limits
+    body_max_bytes: int = Field(1_000_000, ge=1_000, le=1_000_000_000, description="Largest request body (bytes).")
+    header_max_bytes: int = Field(32_768, ge=1_024, le=1_048_576, description="Largest request head (bytes).")
+    head_timeout_s: Seconds = Field(10.0, description="A request's head must arrive within this (s).")
+    body_timeout_s: Seconds = Field(60.0, description="A request's body must arrive within this (s).")
+    rate_limit_per_s: float = Field(100.0, gt=0, le=1e6, description="Requests per second and address; loopback and admin are excepted.")
+
+    # Jobs
+    intake_enabled: bool = Field(True, description="Serve `/api/v1/intake`. An installation beside somebody's own app leaves it out.")
+    queues: list[str] = Field(
+        default_factory=lambda: ["default"], min_length=1, description="The fleet's queues in order of priority, comma-separated."
+    )
+    handlers: dict[str, str] = Field(
+        default_factory=dict, description="Handlers by import path: `name=package.module:function`, comma-separated."
+    )
+    job_max_attempts: int = Field(3, ge=1, le=100, description="Attempts before a job is dead.")
+    job_backoff: list[float] = Field(
+        default_factory=lambda: [1.0, 5.0],
+        min_length=1,
+        description="Waits before the next attempts (s), comma-separated; the last repeats.",
+    )
+    job_max_losses: int = Field(3, ge=0, le=100, description="How often a job may lose its worker before it is dead.")
+    job_timeout_s: Seconds = Field(3_600.0, description="A job that runs longer is ended (s).")
+    job_keep_s: Seconds = Field(86_400.0, description="A finished job's status is kept this long (s).")
+
+    # Fleet
+    fleet_kind: Literal["agent", "none"] = Field(
+        "agent", description="Who owns the workers: `agent` (Levqor spawns them) or `none` (advice only)."
+    )
+    workers_min: int = Field(1, ge=0, le=1_000, description="The target never goes below this.")
+    workers_max: int = Field(4, ge=1, le=1_000, description="The target never goes above this.")
+    scale_rule: Literal["threshold"] = Field("threshold", description="The scaling rule.")
+    scale_up_p95_ms: float = Field(150.0, gt=0, le=3_600_000, description="A P95 above this asks for a step up (ms).")
+    scale_up_depth: Count = Field(10, description="More waiting jobs than this ask for a step up.")
+    scale_down_p95_ms: float = Field(40.0, gt=0, le=3_600_000, description="A P95 below this, with an empty queue, is calm (ms).")
+    scale_down_quiet_s: Seconds = Field(600.0, description="Calm for this long without a break allows a step down (s).")
+    p95_min_requests: int = Field(20, ge=1, le=1_000_000, description="With fewer requests in its window P95 has no vote upwards.")
+    tick_s: float = Field(2.0, ge=0.1, le=60, description="The loop's period (s).")
+    start_timeout_s: Seconds = Field(30.0, description="A worker counts as starting for at most this long (s).")
+    drain_grace_s: Seconds = Field(
+        120.0, description="A draining worker may finish its job for this long (s); then the job goes back to its queue."
+    )
+    manual_hold_s: Seconds = Field(3_600.0, description="A manual count holds the autopilot for this long (s).")
+    probe_period_s: float = Field(5.0, gt=0, le=15, description="Outside-in probes run this often (s).")
+
+    # Money
+    daily_spend_limit: Decimal | None = Field(
+        None, gt=0, le=Decimal("1e9"), description="Money per day above 90 % of which no step up is made. Unset: no guard."
+    )
+    worker_hourly_cost: Decimal = Field(Decimal(0), ge=0, le=Decimal("1e6"), description="Price of one worker for one hour.")
+
+    # Talk
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
+
+    @field_validator("queues", "api_keys", "job_backoff", mode="before")
+    @classmethod
+    def _split_words(cls, value: object) -> object:
+        return _words(value)
+
+    @field_validator("handlers", mode="before")
+    @classmethod
+    def _split_pairs(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = [word.strip() for word in value.split(",") if word.strip()]
+        if any("=" not in pair for pair in pairs):
+            raise ValueError("expected name=package.module:function, comma-separated")
+        return dict(pair.split("=", 1) for pair in pairs)
+
+    @field_validator("handlers")
+    @classmethod
+    def _check_paths(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, path in value.items():
+            module, _, function = path.partition(":")
+            if not (name.isidentifier() and module and function):
+                raise ValueError(f"expected name=package.module:function, got {name}={path}")
+        return value
+
+    @field_validator("job_backoff")
+    @classmethod
+    def _check_backoff(cls, value: list[float]) -> list[float]:
+        if any(not 0 <= wait <= 86_400 for wait in value):
+            raise ValueError("each wait must be between 0 and 86400 s")
+        return value
+
+    @field_validator("base_path")
+    @classmethod
+    def _check_base_path(cls, value: str) -> str:
+        if value and (not value.startswith("/") or value.endswith("/")):
+            raise ValueError("expected a path such as /levqor, with a slash at its start and none at its end")
+        return value
+
+    @field_validator("queues")
+    @classmethod
+    def _check_queues(cls, value: list[str]) -> list[str]:
+        if any(len(name) > 100 or not name.isprintable() for name in value) or len(set(value)) != len(value):
+            raise ValueError("expected different names of at most 100 printable characters")
+        return value
+
+    @model_validator(mode="after")
+    def _check_together(self) -> "Settings":
+        if self.workers_min > self.workers_max:
+            raise ValueError("WORKERS_MIN must not be above WORKERS_MAX")
+        if self.scale_down_p95_ms > self.scale_up_p95_ms:
+            raise ValueError("SCALE_DOWN_P95_MS must not be above SCALE_UP_P95_MS")
+        if not self.is_loopback and self.admin_token is None:
+            raise ValueError(f"HOST {self.host} is public: set ADMIN_TOKEN, or listen on 127.0.0.1")
+        return self
+
+    @property
+    def is_loopback(self) -> bool:
+        """Does the service listen on loopback only?"""
+        return self.host in LOOPBACK
+
+    @property
+    def rules(self) -> ScalingRules:
+        return ScalingRules(
+            up_p95_ms=self.scale_up_p95_ms,
+            up_depth=self.scale_up_depth,
+            down_p95_ms=self.scale_down_p95_ms,
+            down_quiet_s=self.scale_down_quiet_s,
+            min_workers=self.workers_min,
+            max_workers=self.workers_max,
+            p95_min_requests=self.p95_min_requests,
+            daily_spend_limit=self.daily_spend_limit,
+        )
+
+    @property
+    def local_url(self) -> str:
+        """Where a client on this machine finds the service."""
+        host = self.host if self.host not in ("0.0.0.0", "::") else "127.0.0.1"  # noqa: S104 (compared, not bound)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}{self.base_path}"
+
+    @property
+    def token_file(self) -> Path:
+        return self.data / "admin_token"
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The settings in force and, by field name, where each value came from."""
+
+    settings: Settings
+    sources: Mapping[str, str]
+
+
+def load(options: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Configuration:
+    """Read all sources. Raises SettingsError that names every wrong value, its source and what is expected."""
+    environ = os.environ if environ is None else environ
+    problems: list[Problem] = []
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    layers = (
+        _from_file(environ, folder or Path.cwd(), problems),
+        _from_environment(environ, problems),
+        {name: (value, "command line") for name, value in (options or {}).items() if value is not None},
+    )
+    for layer in layers:
+        for name, (value, source) in layer.items():
+            values[name], sources[name] = value, source
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        problems += [_problem(detail, sources) for detail in error.errors(include_input=False, include_url=False)]
+    if problems:
+        raise SettingsError(problems)
+    return Configuration(settings, {name: sources.get(name, "default") for name in Settings.model_fields})
+
+
+def describe(configuration: Configuration) -> dict[str, dict[str, Any]]:
+    """Every setting with its value (secrets masked), source and meaning."""
+    fields = Settings.model_fields
+    values = configuration.settings.model_dump()
+    return {
+        name.upper(): {"value": _shown(values[name]), "source": configuration.sources[name], "description": fields[name].description}
+        for name in fields
+    }
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, SecretStr):
+        return "********"
+    if isinstance(value, list):
+        return [_shown(item) for item in value]
+    return value if value is None or isinstance(value, bool | int | float | str | dict) else str(value)
+
+
+Layer = dict[str, tuple[Any, str]]
+
+
+def _from_environment(environ: Mapping[str, str], problems: list[Problem]) -> Layer:
+    found: Layer = {}
+    for field, info in Settings.model_fields.items():
+        name = field.upper()
+        for variable in (PREFIX + name,) if name in ONLY_PREFIXED else (PREFIX + name, name):
+            if environ.get(variable, "") != "":
+                found[field] = (environ[variable], variable)
+                break
+            if _is_secret(info) and environ.get(f"{variable}_FILE"):
+                secret = _read_secret(f"{variable}_FILE", Path(environ[f"{variable}_FILE"]), problems)
+                if secret is not None:
+                    found[field] = (secret, f"{variable}_FILE")
+                break
+    return found
+
+
+def _read_secret(variable: str, path: Path, problems: list[Problem]) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(Problem(variable, "environment", f"expected a readable file: {error}"))
+        return None
+
+
+def _from_file(environ: Mapping[str, str], folder: Path, problems: list[Problem]) -> Layer:
+    path = Path(environ.get(f"{PREFIX}CONFIG") or folder / CONFIG_FILE)
+    if not path.exists():
+        if environ.get(f"{PREFIX}CONFIG"):
+            problems.append(Problem(f"{PREFIX}CONFIG", "environment", f"{path} does not exist"))
+        return {}
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        problems.append(Problem(str(path), "file", f"expected readable TOML: {error}"))
+        return {}
+    unknown = sorted(set(table) - set(Settings.model_fields))
+    problems += [Problem(name, str(path), "no such setting") for name in unknown]
+    return {name: (value, str(path)) for name, value in table.items() if name in Settings.model_fields}
+
+
+def _is_secret(info: FieldInfo) -> bool:
+    return "SecretStr" in str(info.annotation)
+
+
+def _problem(detail: Any, sources: Mapping[str, str]) -> Problem:
+    field = str(detail["loc"][0]) if detail["loc"] else ""
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    return Problem(field.upper() or "settings", sources.get(field, "together"), message)

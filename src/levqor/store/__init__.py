@@ -1,0 +1,1 @@
+"""The one home of SQL and of the telemetry keys."""
