@@ -19,7 +19,7 @@ UV_COMPILE := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 
 	--no-emit-index-url --no-header --annotation-style line
 
 .DEFAULT_GOAL := help
-.PHONY: help up install test check bench demo site lock clean
+.PHONY: help up install test check bench demo drill site lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "make %-9s %s\n", $$1, $$2 }'
@@ -30,7 +30,7 @@ up: $(RUNTIME) site ## install, then run the service until Ctrl-C (ARGS="--port 
 install: $(RUNTIME) site ## set up .venv alone
 
 test: $(DEV) ## all tests (ARGS="-k name" for some)
-	@$(PY) -m pytest -n $(TEST_PROCESSES) $(ARGS)
+	@$(PY) -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(DEV) ## format, lint, types, layers, shell, spelling
 	@$(PY) -m ruff format --check .
@@ -46,6 +46,9 @@ bench: $(DEV) ## every published figure (ARGS="recorder" for some)
 
 demo: $(RUNTIME) site ## a real load against a service that acts: see it scale
 	@$(PY) -m levqor.cli demo $(ARGS)
+
+drill: $(RUNTIME) ## real faults on a stack of its own: every promise kept or broken (ARGS="killworker" for one)
+	@$(PY) -m levqor.cli drill $(or $(ARGS),all)
 
 site: ## build the dashboard, once there is one
 	@if [ -f levqor-site/package.json ]; then cd levqor-site && npm ci --no-audit --no-fund && npm run build; fi

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
+from levqor.domain.alerts import Alert
 from levqor.domain.fleet import QueueState, Worker
 
 
@@ -35,4 +36,17 @@ class Engine(Protocol):
 
     def queue_names(self) -> list[str]:
         """Every queue that the broker knows."""
+        ...
+
+
+class Alerts(Protocol):
+    """A channel through which people are told. It has a deadline of its own, and nothing that it raises or logs holds a secret."""
+
+    @property
+    def name(self) -> str:
+        """Names the channel in rows and lists; stays the same from one start to the next."""
+        ...
+
+    def send(self, alert: Alert) -> None:
+        """Deliver it once. Raises DeliveryError, which says whether trying again can help and whether it may have arrived."""
         ...

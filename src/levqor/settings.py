@@ -1,17 +1,22 @@
 """Settings: command line, environment, `levqor.toml`, default; in that order, all wrong values reported at once (spec F2)."""
 
 import os
+import re
+import shlex
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
 from levqor.domain.errors import Problem, SettingsError
+from levqor.policies.alerting import signing_key
+from levqor.policies.recovery import RecoveryLimits
 from levqor.policies.scaling import ScalingRules
 
 PREFIX = "LEVQOR_"
@@ -30,6 +35,15 @@ def _absolute(path: Path) -> Path:
 def _words(value: object) -> object:
     """A comma-separated string as a list; lists pass."""
     return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
+
+
+def is_http_url(text: str) -> bool:
+    """Is it an http(s) address with a host and, if any, a possible port?"""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and text.isascii() and text.isprintable()
+    except ValueError:
+        return False
 
 
 Folder = Annotated[Path, AfterValidator(_absolute)]
@@ -116,13 +130,126 @@ class Settings(BaseModel):
     )
     worker_hourly_cost: Decimal = Field(Decimal(0), ge=0, le=Decimal("1e6"), description="Price of one worker for one hour.")
 
+    # Objectives
+    slo_p99_ms: float = Field(200.0, gt=0, le=3_600_000, description="Objective: P99 below this (ms).")
+    slo_error_rate: float = Field(0.005, gt=0, lt=1, description="Objective: error rate below this (0..1).")
+    slo_availability: float = Field(0.999, gt=0, lt=1, description="Objective: availability above this (0..1).")
+    slo_windows_s: list[int] = Field(
+        default_factory=lambda: [60, 300],
+        min_length=1,
+        max_length=4,
+        description="Widths of the checks' windows (s), comma-separated; multiples of 5.",
+    )
+    slo_evidence: Literal["significant", "literal"] = Field(
+        "significant", description="When a check is a breach: a `significant` violation, or any (`literal`)."
+    )
+
+    # Dead letters
+    redrive_allow: list[str] = Field(
+        default_factory=lambda: ["*"],
+        description="Handlers whose dead letters may be flushed without a person, comma-separated. `*`: all of Levqor's own jobs. "
+        "An attached app's functions are named one by one (`app.tasks.send`).",
+    )
+    flushes_max: int = Field(3, ge=1, le=100, description="A job that is dead again after this many flushes is quarantined.")
+    flush_canary: int = Field(3, ge=1, le=50, description="Dead letters of each kind flushed first; the others wait for their fate.")
+    flush_batch: int = Field(50, ge=1, le=500, description="Flushed dead letters under way at one time.")
+    flush_pause_s: float = Field(1.0, ge=0, le=60, description="Wait between two batches of a flush (s).")
+
+    # Recovery
+    recovery_cooldown_s: Seconds = Field(1_800.0, description="From one automatic recovery to the next (s).")
+    recovery_attempts: int = Field(3, ge=1, le=100, description="Automatic recoveries of one incident; then a person is asked.")
+    recoveries_per_hour: int = Field(3, ge=1, le=1_000, description="Automatic recoveries in any hour.")
+    recoveries_per_day: int = Field(7, ge=1, le=10_000, description="Automatic recoveries in any 24 hours.")
+    recovery_disarm_after: int = Field(
+        2, ge=1, le=100, description="Automatic recoveries in a row without effect that end all of them until `levqor rearm`."
+    )
+    own_action_grace_s: float = Field(
+        120.0,
+        ge=0,
+        le=86_400,
+        description="Nothing automatic recovers so soon after an act of Levqor's own: a drain, a restart (s).",
+    )
+    recovery_verify_s: Seconds = Field(300.0, description="A recovery that has not brought the objectives back by then is escalated (s).")
+    incident_quiet_s: Seconds = Field(600.0, description="An incident closes after so long within the objectives (s).")
+    app_reload_command: str | None = Field(
+        None, min_length=1, description="Command that reloads the attached app in a recovery; no shell. Unset: it is not ours to reload."
+    )
+    app_ready_url: str | None = Field(None, description="Answers 200 once the reloaded app is ready, such as its `/readyz`.")
+    app_reload_timeout_s: Seconds = Field(60.0, description="The reload and its readiness may take this long together (s).")
+
+    # Alerts
+    telegram_bot_token: SecretStr | None = Field(None, description="Token of the Telegram bot that tells alerts.")
+    telegram_chat_id: SecretStr | None = Field(None, description="The chat that it tells them to. Both are needed.")
+    telegram_api_base: str = Field("https://api.telegram.org", description="Where Telegram's API is; for proxies and tests.")
+    alert_webhook_url: SecretStr | None = Field(None, description="URL that alerts are posted to, signed (Standard Webhooks).")
+    alert_webhook_secret: SecretStr | None = Field(
+        None, description="Secret that signs them: `whsec_` and the base64 of 24 to 64 bytes. Needed with ALERT_WEBHOOK_URL."
+    )
+    alert_urls: list[SecretStr] = Field(
+        default_factory=list,
+        max_length=20,
+        description="Apprise URLs (`mailto://...` and others), comma-separated. Need `levqor[alerts]`.",
+    )
+
     # Talk
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
 
-    @field_validator("queues", "api_keys", "job_backoff", mode="before")
+    @field_validator("queues", "api_keys", "job_backoff", "slo_windows_s", "redrive_allow", mode="before")
     @classmethod
     def _split_words(cls, value: object) -> object:
         return _words(value)
+
+    @field_validator("alert_urls", mode="before")
+    @classmethod
+    def _split_urls(cls, value: object) -> object:
+        # A URL may hold a comma itself: only one before the next scheme separates.
+        return [url for url in re.split(r"[\s,]+(?=\w+://)", value.strip(" \t\n,")) if url] if isinstance(value, str) else value
+
+    @field_validator("alert_urls")
+    @classmethod
+    def _check_urls(cls, value: list[SecretStr]) -> list[SecretStr]:
+        if any(not re.match(r"\w+://", url.get_secret_value()) for url in value):
+            raise ValueError("expected URLs such as mailto://user:password@host, comma-separated")
+        return value
+
+    @field_validator("app_reload_command")
+    @classmethod
+    def _check_command(cls, value: str | None) -> str | None:
+        try:
+            is_good = value is None or bool(shlex.split(value))
+        except ValueError:
+            is_good = False
+        if not is_good:
+            raise ValueError("expected a command with balanced quotes, such as systemctl reload shop")
+        return value
+
+    @field_validator("app_ready_url")
+    @classmethod
+    def _check_ready_url(cls, value: str | None) -> str | None:
+        if value is not None and not is_http_url(value):
+            raise ValueError("expected an http(s) URL")
+        return value
+
+    @field_validator("telegram_api_base")
+    @classmethod
+    def _check_api_base(cls, value: str) -> str:
+        if not is_http_url(value):
+            raise ValueError("expected an http(s) URL")
+        return value
+
+    @field_validator("alert_webhook_url")
+    @classmethod
+    def _check_webhook_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not is_http_url(value.get_secret_value()):
+            raise ValueError("expected an http(s) URL")
+        return value
+
+    @field_validator("alert_webhook_secret")
+    @classmethod
+    def _check_webhook_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            signing_key(value.get_secret_value())
+        return value
 
     @field_validator("handlers", mode="before")
     @classmethod
@@ -150,6 +277,13 @@ class Settings(BaseModel):
             raise ValueError("each wait must be between 0 and 86400 s")
         return value
 
+    @field_validator("slo_windows_s")
+    @classmethod
+    def _check_windows(cls, value: list[int]) -> list[int]:
+        if any(width % 5 or not 5 <= width <= 600 for width in value) or len(set(value)) != len(value):
+            raise ValueError("expected different multiples of 5 from 5 to 600")
+        return value
+
     @field_validator("base_path")
     @classmethod
     def _check_base_path(cls, value: str) -> str:
@@ -170,6 +304,8 @@ class Settings(BaseModel):
             raise ValueError("WORKERS_MIN must not be above WORKERS_MAX")
         if self.scale_down_p95_ms > self.scale_up_p95_ms:
             raise ValueError("SCALE_DOWN_P95_MS must not be above SCALE_UP_P95_MS")
+        if self.alert_webhook_url is not None and self.alert_webhook_secret is None:
+            raise ValueError("ALERT_WEBHOOK_URL needs ALERT_WEBHOOK_SECRET: whsec_ and the base64 of 24 to 64 random bytes")
         if not self.is_loopback and self.admin_token is None:
             raise ValueError(f"HOST {self.host} is public: set ADMIN_TOKEN, or listen on 127.0.0.1")
         return self
@@ -190,6 +326,17 @@ class Settings(BaseModel):
             max_workers=self.workers_max,
             p95_min_requests=self.p95_min_requests,
             daily_spend_limit=self.daily_spend_limit,
+        )
+
+    @property
+    def recovery_limits(self) -> RecoveryLimits:
+        return RecoveryLimits(
+            cooldown_s=self.recovery_cooldown_s,
+            attempts=self.recovery_attempts,
+            per_hour=self.recoveries_per_hour,
+            per_day=self.recoveries_per_day,
+            disarm_after=self.recovery_disarm_after,
+            own_action_grace_s=self.own_action_grace_s,
         )
 
     @property

@@ -58,6 +58,8 @@ def routes() -> set[tuple[str, str]]:
         telemetry=nothing,
         clock=SystemClock(),
         version="0",
+        alerts=nothing,
+        incidents=nothing,
     )
     described = create_app(services).openapi()["paths"]
     pages = {("GET", path) for path in ("/", "/docs", "/openapi.json")}

@@ -118,12 +118,22 @@ class Installation:
         return self._ask("GET", path)
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        token = (self.data / "admin_token").read_text(encoding="ascii").strip()
-        return self._ask("POST", path, headers={"X-ADMIN-TOKEN": token}, json=body)
+        return self._ask("POST", path, headers=self._token(), json=body)
+
+    def admin(self, path: str) -> dict[str, Any]:
+        """What only the admin may read."""
+        return self._ask("GET", path, headers=self._token())
+
+    def set_flag(self, name: str, value: bool | int) -> None:
+        answer = self._ask("PUT", f"/ops/flags/{name}", headers=self._token(), json={"value": value})
+        assert "http_status" not in answer, answer
+
+    def _token(self) -> dict[str, str]:
+        return {"X-ADMIN-TOKEN": (self.data / "admin_token").read_text(encoding="ascii").strip()}
 
     def _ask(self, method: str, path: str, **more: Any) -> dict[str, Any]:
         try:
-            answer = httpx.request(method, self.url + path, timeout=5, **more)
+            answer = httpx.request(method, self.url + path, timeout=60, **more)
         except httpx.TransportError as error:
             return {"unreachable": type(error).__name__}
         body: dict[str, Any] = answer.json()

@@ -100,7 +100,13 @@ def test_decisions_can_be_asked_for(levqor: Verb) -> None:
 def test_the_doctor_finds_nothing_to_mend_but_the_trial_store(levqor: Verb) -> None:
     report = levqor("doctor")
     assert report["ok"]
-    assert {check["name"] for check in report["checks"] if check["state"] == "warn"} <= {"store server", "disk", "memory", "signals"}
+    assert {check["name"] for check in report["checks"] if check["state"] == "warn"} <= {
+        "store server",
+        "alerts",
+        "disk",
+        "memory",
+        "signals",
+    }
 
 
 def test_detach_refuses_a_running_installation(levqor: Verb) -> None:

@@ -124,8 +124,10 @@ class Agent:
         for command in link.commands():
             if command.get("command") == "restart":
                 pool.restart(command.get("worker"))
+            elif command.get("command") == "rotate":
+                self._supervisor.rotate(CONTROL)
         changed = pool.tick(seen.workers)
-        link.tell(pool.state(), is_leaving=self._signals.asked)
+        link.tell(pool.state(), is_leaving=self._signals.asked, web=self._supervisor.serving(CONTROL))
         return changed or (moved and not self._signals.asked)
 
     def _write(self) -> None:

@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -54,6 +54,7 @@ class _Mail:
 
     state: PoolState = field(default_factory=PoolState)
     is_leaving: bool = False
+    web: Mapping[str, int] = field(default_factory=dict)
     give_backs: deque[GiveBack] = field(default_factory=lambda: deque(maxlen=GIVE_BACKS_MAX))
     commands: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=GIVE_BACKS_MAX))
 
@@ -81,9 +82,10 @@ class Link:
         fresh = listed is not None and self._clock.monotonic() - listed[0] <= VIEW_TRUSTED_S
         return Seen(self._target, listed[1] if listed is not None and fresh else None)
 
-    def tell(self, state: PoolState, is_leaving: bool = False) -> None:
+    def tell(self, state: PoolState, is_leaving: bool = False, web: Mapping[str, int] | None = None) -> None:
         """What the next heartbeat says."""
         self._mail.state = state
+        self._mail.web = web or {}
         self._mail.is_leaving = is_leaving
 
     def give_back(self, gone: GiveBack) -> None:
@@ -166,6 +168,7 @@ class Link:
             returned=self._returned,
             target_seen=self._target_seen,
             is_leaving=self._mail.is_leaving,
+            web=dict(self._mail.web),
         )
 
     def _ask_engine(self) -> None:

@@ -27,13 +27,12 @@ LOG_MAX_BYTES = 10_000_000
 EXIT_UNSEEN = -1_000
 """How an adopted child ended: only its parent could know, and that was another agent."""
 
+_OURS = ("ADMIN_TOKEN", "METRICS_TOKEN", "JWT_SECRET", "API_KEYS", "ALERT_WEBHOOK_URL", "ALERT_WEBHOOK_SECRET", "ALERT_URLS")
+_SHARED = ("DATABASE_URL", "TELEGRAM_BOT_TOKEN", "TELEGRAM_CHAT_ID")
 OURS_ALONE = frozenset(
-    f"{prefix}{name}{suffix}"
-    for name in ("ADMIN_TOKEN", "METRICS_TOKEN", "JWT_SECRET", "API_KEYS", "DATABASE_URL")
-    for prefix in ("LEVQOR_", "")
-    for suffix in ("", "_FILE")
-) - {"DATABASE_URL", "DATABASE_URL_FILE"}
-"""Secrets of the control plane. A plain DATABASE_URL is as likely the team's own, which its jobs need."""
+    f"{name}{suffix}" for name in (*_OURS, *(f"LEVQOR_{name}" for name in (*_OURS, *_SHARED))) for suffix in ("", "_FILE")
+)
+"""Secrets of the control plane. A plain DATABASE_URL or TELEGRAM_BOT_TOKEN is as likely the team's own, which its jobs need."""
 
 
 @dataclass(frozen=True, slots=True)

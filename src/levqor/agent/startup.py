@@ -44,10 +44,11 @@ _POLL_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class ControlProcess:
-    """One process of the control plane."""
+    """One process of the control plane. `tells_ready`: it takes `--ready-fd` and can be replaced without a lost request."""
 
     name: str
     argv: Sequence[str]
+    tells_ready: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +231,7 @@ class Household:
         descriptor = listener.fileno()
         for process in self._parts.control_plane(self._settings, descriptor):
             command = Command(process.argv, environment, pass_fds=(descriptor,))
-            self._supervisor.add(Service(CONTROL, process.name, command, CONTROL_STOPS_WITHIN_S))
+            self._supervisor.add(Service(CONTROL, process.name, command, CONTROL_STOPS_WITHIN_S, process.tells_ready))
 
     def _fleet(self) -> tuple[WorkerPool | None, Link | None]:
         settings = self._settings

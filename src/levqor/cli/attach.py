@@ -138,11 +138,28 @@ def _remove(configuration: "Configuration", keys: list[str] | None, tables: list
 
     url = store_url(configuration.settings)
     if keys and url is not None:
+        _release_quarantined(url, keys)
         with client_of(url) as client:
             for start in range(0, len(keys), SCAN_SIZE):
                 client.unlink(*keys[start : start + SCAN_SIZE])
     if tables:
         drop_everything(configuration)
+
+
+def _release_quarantined(url: str, keys: list[str]) -> None:
+    """Jobs are the team's: what was quarantined goes back to the dead letters, where the queue library's own tools see it."""
+    from levqor.client.rq_scripts import QUARANTINE
+    from levqor.engines.rq import RqEngine
+    from levqor.host import SystemClock
+
+    prefix = f"{QUARANTINE}:"
+    engine = RqEngine(url, clock=SystemClock())
+    try:
+        for queue in (key.removeprefix(prefix) for key in keys if key.startswith(prefix)):
+            while letters := engine.quarantined(queue, limit=SCAN_SIZE):
+                engine.release_quarantined(queue, [letter.job_id for letter in letters])
+    finally:
+        engine.close()
 
 
 def _report(found: dict[str, Any], sentence: str, as_json: bool, *, dry_run: bool) -> None:

@@ -1,13 +1,7 @@
 """`demo`: everything started in a scratch folder, a real trace played at it, each step explained."""
 
-import json
 import signal
-import socket
-import sys
 import tempfile
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,10 +10,9 @@ import typer
 
 from levqor.cli import output
 from levqor.cli.options import Json
-from levqor.domain.errors import DependencyDown
+from levqor.cli.scratch import free_port, furnish, running, unwind, wait_until_ready
 
 if TYPE_CHECKING:
-    from levqor.agent.process import Child
     from levqor.lab.recording import Recording, Sample
     from levqor.lab.records import SeenDecision
     from levqor.lab.report import Report
@@ -31,10 +24,8 @@ SPEED = 30.0
 PEAK_RATE = 3.5
 MEAN_JOB_S = 0.8
 QUIET_S = 60
-READY_WITHIN_S = 60.0
-END_WITHIN_S = 30.0
 BACK_WITHIN_S = 260.0
-FAILED, NOT_MET, TERMINATED = 1, 4, 143
+FAILED, NOT_MET = 1, 4
 
 
 @dataclass(slots=True)
@@ -79,13 +70,13 @@ def demo(
     from levqor.host import SystemClock
     from levqor.lab.report import summarise
 
-    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGTERM, unwind)
     clock = SystemClock()
     folder = Path(tempfile.mkdtemp(prefix="levqor-demo-"))
     configuration = prepare(folder, port or free_port())
     commentary = Commentary(clock.monotonic(), clock.monotonic)
     _introduce(folder)
-    with running(configuration, folder, keep) as child:
+    with running(folder, lambda: keep) as child:
         wait_until_ready(configuration, child, folder)
         commentary.tell(f"ready: {configuration.settings.local_url}")
         recording = _play(configuration, commentary)
@@ -96,43 +87,10 @@ def demo(
     raise typer.Exit(exit_code(report, commentary))
 
 
-def _end(*_: object) -> None:
-    """SIGTERM unwinds, so that what was started is ended."""
-    raise SystemExit(TERMINATED)
-
-
 def prepare(folder: Path, port: int) -> "Configuration":
     """Settings and flags of the demo's own, untouched by whatever the environment sets."""
-    from levqor.settings import CONFIG_FILE, load
-
-    settings: dict[str, Any] = {
-        "port": port,
-        "data": str(folder / "data"),
-        "flags": str(folder / "flags.json"),
-        "logs": str(folder / "logs"),
-        "scale_down_quiet_s": QUIET_S,
-        "workers_min": 1,
-        "workers_max": 4,
-    }
-    lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
-    (folder / CONFIG_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    (folder / "flags.json").write_text(json.dumps({"AUTOSCALE_ENABLED": True, "WORKER_COUNT": 1}, indent=2) + "\n", encoding="utf-8")
-    return load(environ={}, folder=folder)
-
-
-def environment(folder: Path) -> dict[str, str]:
-    """Every variable that a setting is read from, emptied: an empty one counts as not set."""
-    from levqor.settings import CONFIG_FILE, PREFIX, Settings
-
-    names = [field.upper() for field in Settings.model_fields]
-    empty = {f"{prefix}{name}{suffix}": "" for name in names for prefix in (PREFIX, "") for suffix in ("", "_FILE")}
-    return {**empty, f"{PREFIX}CONFIG": str(folder / CONFIG_FILE)}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    settings = {"port": port, "scale_down_quiet_s": QUIET_S, "workers_min": 1, "workers_max": 4}
+    return furnish(folder, settings, {"AUTOSCALE_ENABLED": True, "WORKER_COUNT": 1})
 
 
 def _introduce(folder: Path) -> None:
@@ -141,60 +99,6 @@ def _introduce(folder: Path) -> None:
         " instead of 600, so that you need not wait for the steps down."
     )
     output.tell(f"It plays an hour of a real trace ({TRACE}) {SPEED:.0f} times faster, as real requests and real jobs.")
-
-
-@contextmanager
-def running(configuration: "Configuration", folder: Path, keep: bool) -> "Iterator[Child]":
-    """`levqor up` as a child, ended by SIGTERM whatever happens; `keep` spares it where all went well."""
-    from levqor.agent.process import Child, Command
-
-    argv = [sys.executable, "-m", "levqor.cli", "up"]
-    command = Command(argv, environment(folder), output=folder / "up.log")
-    child = Child.spawn("demo", "up", f"levqor-demo:{folder.name}", command)
-    is_kept = False
-    try:
-        yield child
-        is_kept = keep
-    finally:
-        if not is_kept:
-            end(child)
-
-
-def end(child: "Child") -> None:
-    """Ask it to end, wait while it drains, and insist at last."""
-    from levqor.host import SystemClock
-
-    clock, pause = SystemClock(), threading.Event()
-    deadline_s = clock.monotonic() + END_WITHIN_S
-    child.terminate()
-    while child.is_alive and clock.monotonic() < deadline_s:
-        pause.wait(0.1)
-    if child.is_alive:
-        output.tell("it did not end by itself; it is killed now")
-        child.kill_family()
-
-
-def wait_until_ready(configuration: "Configuration", child: "Child", folder: Path) -> None:
-    """Raises DependencyDown with the log's last lines where it ends or hangs instead."""
-    from levqor.cli.service import Service
-    from levqor.domain.errors import LevqorError
-    from levqor.host import SystemClock
-
-    clock, pause = SystemClock(), threading.Event()
-    deadline_s = clock.monotonic() + READY_WITHIN_S
-    with Service(configuration.settings, timeout_s=2.0) as service:
-        while clock.monotonic() < deadline_s and child.is_alive:
-            try:
-                service.get("/readyz")
-                status = service.get("/status")
-            except LevqorError:
-                status = {}
-            # The flags file is imported within a tick; until then the default target is in force.
-            if (status.get("target"), status.get("running")) == (1, 1):
-                return
-            pause.wait(0.2)
-    tail = (folder / "up.log").read_text(encoding="utf-8", errors="replace").splitlines()[-5:]
-    raise DependencyDown("\n  ".join([f"`levqor up` did not become ready; the end of {folder / 'up.log'}:", *tail]))
 
 
 def _play(configuration: "Configuration", commentary: Commentary) -> "Recording":

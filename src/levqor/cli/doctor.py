@@ -68,6 +68,7 @@ def examine(url: str | None) -> Iterator[Finding]:
     yield from check_broker(settings)
     yield check_flags(settings)
     yield from check_service(settings, url)
+    yield check_alerts(settings)
     yield check_disk(settings)
     yield check_memory()
     yield check_metrics_token(settings)
@@ -225,6 +226,23 @@ def _status(service: "Service") -> Iterator[Finding]:
     unknown = status.get("unknown") or []
     if unknown:
         yield Finding("signals", "warn", f"unknown: {', '.join(map(str, unknown))}", "`levqor status` says why for each")
+
+
+def check_alerts(settings: "Settings") -> Finding:
+    """Is there a channel through which somebody is told?"""
+    from levqor.bootstrap import alert_channels
+    from levqor.host import SystemClock
+
+    if settings.alert_urls and find_spec("apprise") is None:
+        return Finding("alerts", "fail", "ALERT_URLS is set and Apprise is not installed", "`pip install 'levqor[alerts]'`")
+    if (settings.telegram_bot_token is None) != (settings.telegram_chat_id is None):
+        lacks = "TELEGRAM_CHAT_ID" if settings.telegram_chat_id is None else "TELEGRAM_BOT_TOKEN"
+        return Finding("alerts", "warn", f"Telegram is half configured: {lacks} is not set", f"set {lacks}, then `levqor alerts test`")
+    channels = [channel.name for channel in alert_channels(settings, SystemClock())]
+    if not channels:
+        mend = "set TELEGRAM_BOT_TOKEN and TELEGRAM_CHAT_ID, or ALERT_WEBHOOK_URL, or ALERT_URLS; then `levqor alerts test`"
+        return Finding("alerts", "warn", "no channel is configured: nobody is told", mend)
+    return Finding("alerts", "ok", f"told through {', '.join(channels)}; `levqor alerts test` tries them")
 
 
 def check_disk(settings: "Settings") -> Finding:

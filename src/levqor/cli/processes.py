@@ -12,6 +12,7 @@ def web(
     host: Host = None,
     port: Port = None,
     fd: Annotated[int | None, typer.Option("--fd", hidden=True, help="An inherited listening socket.")] = None,
+    ready_fd: Annotated[int | None, typer.Option("--ready-fd", hidden=True, help="Where to say that connections are accepted.")] = None,
     with_autopilot: Annotated[
         bool, typer.Option("--autopilot/--no-autopilot", help="Run the autopilot's loop in this process too.")
     ] = True,
@@ -20,7 +21,7 @@ def web(
     from levqor.bootstrap import run_web
     from levqor.settings import load
 
-    raise typer.Exit(run_web(load({"host": host, "port": port}), fd, with_autopilot=with_autopilot))
+    raise typer.Exit(run_web(load({"host": host, "port": port}), fd, with_autopilot=with_autopilot, ready_fd=ready_fd))
 
 
 def autopilot() -> None:

@@ -75,8 +75,8 @@ def control_plane(settings: "Settings", descriptor: int) -> Sequence["ControlPro
     levqor = [sys.executable, "-m", "levqor.cli"]
     web = [*levqor, "web", "--fd", str(descriptor)]
     if settings.web_workers == 1:
-        return [ControlProcess("web", web)]
+        return [ControlProcess("web", web, tells_ready=True)]
     return [
-        *(ControlProcess(f"web-{number}", [*web, "--no-autopilot"]) for number in range(1, settings.web_workers + 1)),
+        *(ControlProcess(f"web-{number}", [*web, "--no-autopilot"], tells_ready=True) for number in range(1, settings.web_workers + 1)),
         ControlProcess("autopilot", [*levqor, "autopilot"]),
     ]

@@ -3,6 +3,7 @@
     submit -> queue -> claim -> settle -> finished | scheduled (a retry is due) | failed (dead)
                  ^        |         promote: scheduled -> queue
                  +--------+ lose, give_back, sweep: the worker is gone, the job goes back to the head
+                 +--------- requeue: failed -> queue        quarantine, release: failed <-> quarantined
 
 Every step that ends an execution first removes it from the queue's registry of running jobs, and does nothing where it
 is not there any more: whoever comes second (a worker that was taken for dead, a retry after a lost answer) is fenced off.
@@ -30,6 +31,20 @@ KEEP_S = "levqor_keep_s"
 ERROR = "levqor_error"
 QUEUED_AT = "levqor_queued_at"
 """Since when the job could have been run (epoch seconds): its submission, or when its retry became due."""
+
+DIED_AT = "levqor_died_at"
+"""When the job died (epoch seconds); empty again once it is requeued."""
+
+FLUSHES = "levqor_flushes"
+"""How often the job was requeued after its death. It outlives requeues; only a release from quarantine sets it to zero."""
+
+BATCH = "levqor_batch"
+"""The batch that requeued the job last. A batch moves no job twice, even where the job died again meanwhile."""
+
+QUARANTINED_AT = "levqor_quarantined_at"
+QUARANTINED_WHY = "levqor_quarantined_why"
+QUARANTINE = "levqor:quarantined"
+"""With `:` and a queue's name: its quarantined jobs by the time of their quarantine."""
 
 IDENTITY = "levqor_identity"
 LOST_AFTER_S = "levqor_lost_after_s"
@@ -96,10 +111,13 @@ end
 
 local function bury(queue, id, error)
   local ttl = tonumber(redis.call('HGET', job_key(id), 'failure_ttl') or {DEAD_TTL_S})
-  redis.call('HSET', job_key(id), 'status', 'failed', 'ended_at', stamp, '{ERROR}', error)
+  redis.call('HSET', job_key(id), 'status', 'failed', 'ended_at', stamp, '{ERROR}', error, '{DIED_AT}', exact(now))
   redis.call('ZADD', P .. ':failed:' .. queue, ttl < 0 and '+inf' or now + ttl, id)
   if ttl > 0 then redis.call('EXPIRE', job_key(id), ttl) end
 end
+
+local function failed_key(queue) return P .. ':failed:' .. queue end
+local function quarantine_key(queue) return '{QUARANTINE}:' .. queue end
 
 local function put_back(queue, id, loss)
   local key = job_key(id)
@@ -377,6 +395,138 @@ redis.call('HSET', job_key(id), 'last_heartbeat', stamp)
 return 'held'
 """
 """worker, ttl, queue, job:execution or '', lease, field, value...: I live; `taken` where the job was given to another."""
+
+DEAD_SINCE = f"""
+local queue, first, last, since, since_stamp = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6]
+local found = {{}}
+local entries = redis.call('ZREVRANGE', failed_key(queue), first, last, 'WITHSCORES')
+for at = 1, #entries, 2 do
+  local known = redis.call('HMGET', job_key(entries[at]), '{DIED_AT}', 'ended_at')
+  local died_at, ended_at = tonumber(known[1] or ''), known[2] or ''
+  local is_older = died_at and died_at < since or not died_at and #ended_at == #since_stamp and ended_at < since_stamp
+  if not is_older then
+    found[#found + 1] = entries[at]
+    found[#found + 1] = entries[at + 1]
+  end
+end
+return found
+"""
+"""queue, first, last, since in seconds and as RQ writes it: ids and scores of a page, without those that surely died before. Reads only."""
+
+REQUEUE_DEAD = f"""
+local queue, batch, allow_foreign = ARGV[2], ARGV[3], ARGV[4] == '1'
+local ids = {{unpack(ARGV, 5)}}
+local fates, handlers, seen, stale, moved, rows = {{}}, {{}}, {{}}, {{}}, {{}}, {{}}
+local scores = redis.call('ZMSCORE', failed_key(queue), unpack(ids))
+
+local function judge(id, is_listed)
+  if seen[id] then return 'skipped' end
+  seen[id] = true
+  local row = redis.call('HMGET', job_key(id), 'status', '{HANDLER}', '{BATCH}', '{FLUSHES}',
+    'rate_limit_key', 'retries_left', 'retry_intervals', 'ttl')
+  if row[3] == batch then return 'already' end
+  if not is_listed then return 'skipped' end
+  if row[1] ~= 'failed' and row[1] ~= 'stopped' then
+    stale[#stale + 1] = id
+    return 'skipped'
+  end
+  if not row[2] and (not allow_foreign or row[5]) then return 'foreign' end
+  moved[#moved + 1] = id
+  rows[#rows + 1] = row
+  return 'moved'
+end
+
+local function refresh_foreign(key, row)
+  local ttl = tonumber(row[8] or '') or 0
+  for _, each in ipairs({{key, key .. ':dependents', key .. ':dependencies'}}) do
+    if ttl > 0 then redis.call('EXPIRE', each, ttl) else redis.call('PERSIST', each) end
+  end
+  redis.call('HDEL', key, 'exc_info', 'number_of_retries')
+  if row[6] then
+    local is_list, intervals = pcall(cjson.decode, row[7] or '[]')
+    local listed = is_list and type(intervals) == 'table' and #intervals or 0
+    redis.call('HSET', key, 'retries_left', math.max(tonumber(row[6]) or 0, listed))
+  end
+end
+
+for at, id in ipairs(ids) do fates[at] = judge(id, scores[at]) end
+if #stale > 0 then redis.call('ZREM', failed_key(queue), unpack(stale)) end
+if #moved > 0 then
+  redis.call('ZREM', failed_key(queue), unpack(moved))
+  redis.call('RPUSH', queue_key(queue), unpack(moved))
+  redis.call('SADD', P .. ':queues', queue_key(queue))
+end
+local since = exact(now)
+for at, id in ipairs(moved) do
+  local key, row = job_key(id), rows[at]
+  local handler = row[2] or ''
+  redis.call('HSET', key, 'status', 'queued', 'enqueued_at', stamp, 'origin', queue, 'started_at', '', 'ended_at', '', 'worker_name', '',
+    '{QUEUED_AT}', since, '{DIED_AT}', '', '{BATCH}', batch, '{FLUSHES}', (tonumber(row[4] or '') or 0) + 1,
+    '{ATTEMPTS}', 0, '{LOSSES}', 0)
+  if row[2] then redis.call('PERSIST', key) else refresh_foreign(key, row) end
+  handlers[handler] = (handlers[handler] or 0) + 1
+end
+local counts = {{}}
+for handler, count in pairs(handlers) do
+  counts[#counts + 1] = handler
+  counts[#counts + 1] = count
+end
+return {{redis.call('ZCARD', failed_key(queue)), fates, counts}}
+"""
+"""queue, batch, 0|1 (foreign ones too), id...: how many stay dead; the fate of each id; moved ones by handler.
+
+Moved are only those that are dead by their own word and by the registry's. They start afresh: no attempt used, no loss counted,
+and no expiry as long as they wait, save the one that their submitter set. RQ does not record how many retries a job of its own
+had: it gets as many as it has intervals listed.
+"""
+
+QUARANTINE_DEAD = f"""
+local queue, why = ARGV[2], ARGV[3]
+local counts = {{}}
+redis.call('ZREMRANGEBYSCORE', quarantine_key(queue), '-inf', now - {DEAD_TTL_S})
+for i = 4, #ARGV do
+  local id, key = ARGV[i], job_key(ARGV[i])
+  if redis.call('EXISTS', key) == 1 and redis.call('ZREM', failed_key(queue), id) == 1 then
+    redis.call('ZADD', quarantine_key(queue), exact(now), id)
+    redis.call('HSET', key, '{QUARANTINED_AT}', exact(now), '{QUARANTINED_WHY}', why)
+    redis.call('EXPIRE', key, {DEAD_TTL_S})
+    counts[#counts + 1] = redis.call('HGET', key, '{HANDLER}') or ''
+  end
+end
+return counts
+"""
+"""queue, why, id...: the handlers of those that were put apart. They stay dead, with their error, for a year, and no flush sees them."""
+
+RELEASE_QUARANTINED = f"""
+local queue, released = ARGV[2], 0
+for i = 3, #ARGV do
+  local id, key = ARGV[i], job_key(ARGV[i])
+  if redis.call('ZREM', quarantine_key(queue), id) == 1 and redis.call('EXISTS', key) == 1 then
+    redis.call('HDEL', key, '{QUARANTINED_AT}', '{QUARANTINED_WHY}', '{FLUSHES}', '{BATCH}')
+    redis.call('EXPIRE', key, {DEAD_TTL_S})
+    redis.call('ZADD', failed_key(queue), now + {DEAD_TTL_S}, id)
+    released = released + 1
+  end
+end
+return released
+"""
+"""queue, id...: back among the dead letters, as if never flushed; answers how many."""
+
+DROP_DEAD = """
+local queue, dropped = ARGV[2], 0
+for i = 3, #ARGV do
+  local id, key = ARGV[i], job_key(ARGV[i])
+  local was_dead = redis.call('ZREM', failed_key(queue), id) + redis.call('ZREM', quarantine_key(queue), id)
+  local known = redis.call('HMGET', key, 'status', 'group_id')
+  if was_dead > 0 and (known[1] == 'failed' or known[1] == 'stopped') then
+    if known[2] then redis.call('SREM', P .. ':group:' .. known[2], id) end
+    redis.call('DEL', key, key .. ':dependents', key .. ':dependencies', P .. ':results:' .. id, P .. ':executions:' .. id)
+    dropped = dropped + 1
+  end
+end
+return dropped
+"""
+"""queue, id...: removes dead letters, quarantined or not, and all that is kept of them; answers how many."""
 
 
 class Steps:

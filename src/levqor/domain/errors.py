@@ -9,6 +9,7 @@ LevqorError
 │   ├── StoreDown
 │   ├── DatabaseDown
 │   └── EngineDown
+├── DeliveryError         an alert was not delivered, or nobody can say whether it was
 ├── NotTheLeader          a write carried a term that is no longer the leader's
 ├── Conflict              someone else changed the same thing first
 └── NotFound              no such job, hold, worker or queue
@@ -77,6 +78,14 @@ class DatabaseDown(DependencyDown):
 
 class EngineDown(DependencyDown):
     """The queue's broker does not answer."""
+
+
+class DeliveryError(LevqorError):
+    """An alert was not delivered. `permanent`: trying again cannot help; `unknown`: it may have arrived all the same."""
+
+    def __init__(self, message: str, *, permanent: bool = False, unknown: bool = False, retry_after_s: float | None = None) -> None:
+        self.permanent, self.unknown, self.retry_after_s = permanent, unknown, retry_after_s
+        super().__init__(message)
 
 
 class NotTheLeader(LevqorError):

@@ -1,8 +1,8 @@
 """The `agent` fleet through the store: the target goes to the agents, their heartbeats come back."""
 
 import json
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import redis
@@ -61,6 +61,8 @@ class Heartbeat:
     target_seen: int | None = None
     is_leaving: bool = False
     age_s: float = 0.0
+    web: Mapping[str, int] = field(default_factory=dict)
+    """Process ids of the web processes that this agent can replace, by name."""
 
     def as_json(self) -> str:
         room = self.room and {
@@ -77,6 +79,7 @@ class Heartbeat:
                 "returned": self.returned,
                 "target_seen": self.target_seen,
                 "leaving": self.is_leaving,
+                "web": dict(self.web),
             }
         )
 
@@ -93,6 +96,7 @@ class Heartbeat:
             target_seen=data["target_seen"],
             is_leaving=data["leaving"],
             age_s=max(0, HEARTBEAT_TTL_MS - left_ms) / 1_000,
+            web={str(name): int(pid) for name, pid in (data.get("web") or {}).items()},
         )
 
 
@@ -114,6 +118,8 @@ class FleetReport:
     age_s: float | None
     target_seen: int | None
     returned: int = 0
+    web: Mapping[str, int] = field(default_factory=dict)
+    """Process ids of the web processes that an agent can replace, by agent and name."""
 
 
 class AgentFleet:
@@ -151,6 +157,13 @@ class AgentFleet:
         ]
         for agent_id in told:
             _push(self._client, commands_key(agent_id), {"command": "restart", "worker": worker_name})
+        return len(told)
+
+    def rotate(self) -> int:
+        """Have the web processes replaced, one after another; how many agents were told. Raises StoreDown."""
+        told = [beat.agent_id for beat in heartbeats(self._client, self._fleet) if beat.web]
+        for agent_id in told:
+            _push(self._client, commands_key(agent_id), {"command": "rotate"})
         return len(told)
 
 
@@ -249,6 +262,7 @@ def merge(beats: Iterable[Heartbeat]) -> FleetReport:
         age_s=max((beat.age_s for beat in beats), default=None),
         target_seen=_agreed([beat.target_seen for beat in beats if not beat.is_leaving]),
         returned=sum(beat.returned for beat in beats),
+        web={f"{beat.agent_id}/{name}": pid for beat in beats for name, pid in beat.web.items()},
     )
 
 

@@ -12,26 +12,35 @@ from sqlalchemy import Connection
 from levqor.domain.decisions import Action, Decision, Hold
 from levqor.domain.errors import DatabaseDown, NotTheLeader, StoreDown
 from levqor.domain.flags import AUTOSCALE_ENABLED, WORKER_COUNT, FlagsFileState
+from levqor.monitors.alerting import tell_episodes
 from levqor.monitors.episodes import Causes, Watch, causes
+from levqor.monitors.incident_response import IncidentResponse
 from levqor.monitors.reading import Fleet, Look, Reader, Reading
 from levqor.monitors.records import to_record
 from levqor.monitors.rollups import RollUps
+from levqor.monitors.slo_watchdog import Watchdog
 from levqor.policies.quiet import Quiet
 from levqor.policies.scaling import Context, ScalingRules, decide, is_calm
 from levqor.ports import Clock
+from levqor.store.audit import purge_changes
 from levqor.store.database import Database
 from levqor.store.decisions import purge_decisions, record_decision
-from levqor.store.episodes import open_episodes, sync_episodes
+from levqor.store.episodes import open_episodes, purge_episodes, sync_episodes
 from levqor.store.flags import FlagsFile, read_flags, write_flag
 from levqor.store.holds import count_down_holds, longest_hold, open_holds
+from levqor.store.incidents import mark_own_action, purge_incidents
 from levqor.store.leases import Lease
 from levqor.store.orders import answer_order, open_orders, purge_orders
+from levqor.store.slo import purge_checks
 from levqor.store.timers import checkpoint_timer, quiet_timer, read_timer
 from levqor.store.usage import add_usage, purge_usage
 
 RENEW_S = 2.0
 ORDERS_S = 0.25
 ROLL_UP_S = 15.0
+SLO_S = 5.0
+BUDGETS_S = 60.0
+INCIDENTS_S = 5.0
 CARE_S = 600.0
 ACTOR = "autoscale"
 
@@ -52,6 +61,8 @@ class Parts:
     hourly_cost: Decimal
     clock: Clock
     rollups: RollUps
+    watchdog: Watchdog
+    incidents: IncidentResponse
 
 
 def broken_flags_hold(state: FlagsFileState) -> Hold | None:
@@ -112,12 +123,15 @@ class Autopilot:
     def run(self) -> None:
         """The loop. It outlives any error of a turn: it logs, counts and goes on."""
         clock = self._parts.clock
-        due = dict.fromkeys(("renew", "tick", "roll_up", "care"), clock.monotonic())
+        due = dict.fromkeys(("renew", "tick", "roll_up", "slo", "budgets", "incidents", "care"), clock.monotonic())
         while not self._stop.is_set():
             for name, period_s, work in (
                 ("renew", RENEW_S, self.renew),
                 ("tick", self._parts.tick_s, self.tick),
                 ("roll_up", ROLL_UP_S, self.roll_up),
+                ("slo", SLO_S, self._parts.watchdog.check),
+                ("budgets", BUDGETS_S, self._parts.watchdog.watch_budgets),
+                ("incidents", INCIDENTS_S, self._parts.incidents.turn),
                 ("care", CARE_S, self.care),
             ):
                 if clock.monotonic() >= due[name]:
@@ -180,13 +194,17 @@ class Autopilot:
             write_flag(connection, now, WORKER_COUNT, decision.target, actor or ACTOR)
             parts.flags_file.sync(connection, now)
             quiet = Quiet()
+            mark_own_action(connection, now)
         checkpoint_timer(connection, quiet_timer(reading.fleet.name), quiet.accrued_s, now)
         record_id = self._record(connection, reading, context, decision, applied, why_not, actor)
         if reading.fleet.running:
             add_usage(connection, now, reading.fleet.name, reading.fleet.running * elapsed, parts.hourly_cost)
-        already_open = {key: (row["severity"], row["summary"]) for key, row in open_episodes(connection).items()}
-        wanted = turn.watch.wanted(causes(reading, decision, file_state), already_open, mono)
+        before = open_episodes(connection)
+        already_open = {key: (row["severity"], row["summary"]) for key, row in before.items()}
+        wanted = turn.watch.wanted({**causes(reading, decision, file_state), **parts.watchdog.causes}, already_open, mono)
         opened, closed = sync_episodes(connection, now, wanted)
+        if opened or closed:
+            tell_episodes(connection, now, opened, closed, before, open_episodes(connection))
         parts.rollups.observe(reading)
         turn.last, turn.last_action = mono, decision.action
         _log_turn(decision, applied, why_not, opened, closed, wanted)
@@ -232,6 +250,9 @@ class Autopilot:
         with self._parts.database.read() as connection:
             waiting = open_orders(connection)
         for order in waiting:
+            if order["kind"] == "recover":
+                self._parts.incidents.take_order(order)
+                continue
             try:
                 outcome = self.tick(actor=order["actor"])
             except StoreDown as error:
@@ -264,6 +285,10 @@ class Autopilot:
             purge_orders(connection, now)
             purge_usage(connection, now)
             self._parts.rollups.purge(connection, now)
+            purge_checks(connection, now)
+            purge_episodes(connection, now)
+            purge_changes(connection, now)
+            purge_incidents(connection, now)
         self._parts.database.watch_log()
 
 

@@ -19,6 +19,15 @@ UNKNOWN_GROUPS: dict[str, tuple[str, ...]] = {
 }
 """Signals that fail together are one episode."""
 
+_READ_FROM: dict[str, set[str]] = {
+    "unknown:queue": {"store", "broker"},
+    "unknown:http": {"store"},
+    "unknown:jobs": {"store"},
+    "unknown:availability": {"store"},
+    "unknown:spend": set(),
+}
+"""The servers that the signals of a group come from. The store is most often the broker too."""
+
 PAGE, TICKET = "page", "ticket"
 
 Causes = dict[str, tuple[str, str]]
@@ -47,11 +56,14 @@ class Watch:
 
 
 def causes(reading: Reading, decision: Decision, file_state: FlagsFileState) -> Causes:
-    """Severity and summary of everything that is wrong in this reading, by the episode's key."""
-    found: Causes = {}
+    """Severity and summary of everything that is wrong in this reading, by the episode's key.
+
+    A server that does not answer is one cause: what cannot be read because of it is not told beside it.
+    """
+    found = _servers_down(reading)
     for key, names in UNKNOWN_GROUPS.items():
         unknown = [name for name in names if _signal(reading, name).is_unknown]
-        if unknown:
+        if unknown and not _READ_FROM[key] & found.keys():
             found[key] = (PAGE, f"{', '.join(unknown)} unknown: {_signal(reading, unknown[0]).detail}")
     if file_state.is_broken:
         found["flags"] = (TICKET, f"nothing automatic acts: {file_state.error}")
@@ -64,6 +76,14 @@ def causes(reading: Reading, decision: Decision, file_state: FlagsFileState) -> 
     for name in reading.fleet.unserved_queues:
         found[f"unserved:{name}"] = (PAGE, f"jobs wait in queue {name!r} and no worker serves it")
     return found
+
+
+def _servers_down(reading: Reading) -> Causes:
+    """One episode for the store, or for a broker of its own; where one server is both, one episode for it."""
+    store, broker = reading.problems.get("http"), reading.problems.get("queues")
+    if store is not None:
+        return {"store": (PAGE, f"{store}; nothing steps down and nothing is restarted meanwhile")}
+    return {} if broker is None else {"broker": (PAGE, broker)}
 
 
 def _signal(reading: Reading, name: str) -> Signal:

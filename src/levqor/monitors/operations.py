@@ -15,6 +15,7 @@ from levqor.domain.signals import Signal, Signals
 from levqor.monitors.autoscale import broken_flags_hold
 from levqor.monitors.reading import Fleet, Reader, Reading
 from levqor.monitors.records import to_answer
+from levqor.monitors.slo_watchdog import Watchdog
 from levqor.policies.flags import check_flag
 from levqor.policies.scaling import Context, ScalingRules, decide
 from levqor.ports import Clock
@@ -24,6 +25,7 @@ from levqor.store.audit import list_changes, record_change
 from levqor.store.database import Database
 from levqor.store.episodes import list_episodes
 from levqor.store.flags import FlagsFile, flag_rows, read_flags, write_flag
+from levqor.store.incidents import mark_own_action
 from levqor.store.leases import LeaseWatch
 from levqor.store.orders import place_order, read_answer, withdraw_order
 from levqor.store.rollups import list_rollups
@@ -53,6 +55,7 @@ class OperationsParts:
     flags_file: FlagsFile
     rules: ScalingRules
     clock: Clock
+    watchdog: Watchdog
     manual_hold_s: float
     configuration: Mapping[str, Mapping[str, Any]]
     wake: Callable[[], None]
@@ -250,6 +253,10 @@ class Operations:
         except DatabaseDown as error:
             return {"holder": None, "term": None, "still_s": None, "leads": False, "problem": str(error)}
 
+    def slo(self) -> dict[str, Any]:
+        """Objectives, checks, streaks and error budgets (spec W). Raises DatabaseDown."""
+        return self._parts.watchdog.answer()
+
     # Acts
 
     def apply(self, dry_run: bool, actor: str) -> dict[str, Any]:
@@ -427,6 +434,7 @@ class Operations:
             raise DependencyDown("no agent took the command: is one running? (`levqor doctor`)")
         with self._parts.database.write() as connection:
             record_change(connection, self._parts.clock.now(), actor, "restart", None, {"worker": worker})
+            mark_own_action(connection, self._parts.clock.now())
         return {"asked": asked, "workers": [worker] if worker else names}
 
     # Records

@@ -1,11 +1,13 @@
 """Who changed what, when."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from levqor.store.schema import audit
+
+KEEP = timedelta(days=2 * 366)
 
 
 def record_change(
@@ -19,3 +21,7 @@ def list_changes(connection: Connection, limit: int) -> list[dict[str, Any]]:
     """The newest changes first."""
     rows = connection.execute(select(audit).order_by(audit.c.id.desc()).limit(limit)).mappings()
     return [{**row, "at": row["at"].isoformat()} for row in rows]
+
+
+def purge_changes(connection: Connection, now: datetime) -> None:
+    connection.execute(delete(audit).where(audit.c.at < now - KEEP))

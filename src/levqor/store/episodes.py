@@ -1,11 +1,13 @@
 """The journal of alerts: an episode is opened once, and closed when its cause has gone."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
 from levqor.store.schema import episodes
+
+KEEP = timedelta(days=366)
 
 
 def open_episodes(connection: Connection) -> dict[str, dict[str, Any]]:
@@ -42,5 +44,5 @@ def list_episodes(connection: Connection, *, open_only: bool, limit: int = 200) 
     ]
 
 
-def purge_episodes(connection: Connection, before: datetime) -> None:
-    connection.execute(delete(episodes).where(episodes.c.closed_at < before))
+def purge_episodes(connection: Connection, now: datetime) -> None:
+    connection.execute(delete(episodes).where(episodes.c.closed_at < now - KEEP))

@@ -167,3 +167,106 @@ audit = _table(
     Column("note", Text),
     Index("ix_audit_at", "at"),
 )
+
+slo_checks = _table(
+    "slo_checks",
+    Column("series", String(8), primary_key=True),
+    Column("window_start", UtcDateTime, primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("judgements", JSON, nullable=False),
+    Column("judged_at", UtcDateTime, nullable=False),
+)
+
+slo_streaks = _table(
+    "slo_streaks",
+    Column("series", String(8), primary_key=True),
+    # The last window judged, and the ages of the breaches in a row: a successor goes on from both (spec P1).
+    Column("judged_until", UtcDateTime),
+    Column("ages_s", JSON, nullable=False),
+)
+
+incidents = _table(
+    "incidents",
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("key", String(200), nullable=False),
+    Column("cause", String(500), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("opened_at", UtcDateTime, nullable=False),
+    Column("closed_at", UtcDateTime),
+    Column("attempts", Integer, nullable=False),
+    Column("evidence", JSON, nullable=False),
+    Column("escalated_at", UtcDateTime),
+    Index("ix_incidents_state", "state"),
+    Index("ix_incidents_opened", "opened_at"),
+)
+
+recoveries = _table(
+    "recoveries",
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("incident_id", Integer, nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("is_automatic", Boolean, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+    Column("plan", JSON, nullable=False),
+    Column("answer", JSON),
+    Column("verified", String(16)),
+    Index("ix_recoveries_incident", "incident_id"),
+    Index("ix_recoveries_state", "state"),
+)
+
+recovery_steps = _table(
+    "recovery_steps",
+    Column("recovery_id", Integer, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("name", String(32), nullable=False),
+    Column("status", String(16), nullable=False),
+    # Intent is written before the act, the outcome after it: a crash in between shows which.
+    Column("intent_at", UtcDateTime),
+    Column("outcome_at", UtcDateTime),
+    Column("before", JSON),
+    Column("after", JSON),
+    Column("detail", Text),
+)
+
+dead_letter_notes = _table(
+    "dead_letter_notes",
+    Column("queue", String(100), primary_key=True),
+    Column("job_id", String(200), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("handler", String(200)),
+    Column("error", Text),
+    Column("flushes", Integer, nullable=False),
+    Column("noted_at", UtcDateTime, nullable=False),
+    Column("why", String(500)),
+)
+
+alerts = _table(
+    "alerts",
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("key", String(200), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("severity", String(16), nullable=False),
+    Column("title", String(200), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("episode_id", Integer),
+    Column("incident_id", Integer),
+    Index("ix_alerts_key", "key"),
+)
+
+alert_deliveries = _table(
+    "alert_deliveries",
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("alert_id", Integer, nullable=False),
+    Column("channel", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    # Seconds until the next attempt or reminder, counted down on the leader's monotonic clock.
+    Column("due_in_s", Float, nullable=False),
+    Column("last_at", UtcDateTime),
+    Column("error", String(500)),
+    Index("ix_alert_deliveries_state", "state"),
+    Index("ix_alert_deliveries_alert", "alert_id"),
+)

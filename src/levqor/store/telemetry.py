@@ -16,41 +16,40 @@ SILENT_S = 15.0
 
 SHORTEST_SPAN_S = 1.0
 
-WINDOW_SCRIPT = """
+SUM_FUNCTION = """
+local function sums(prefix, kind, first, last)
+  local found = {}
+  for slot = first, last do
+    local fields = redis.call('HGETALL', prefix .. 'slot:' .. kind .. ':' .. slot)
+    for place = 1, #fields, 2 do
+      found[fields[place]] = (found[fields[place]] or 0) + fields[place + 1]
+    end
+  end
+  return found
+end
+"""
+
+WINDOW_SCRIPT = f"""{SUM_FUNCTION}
 local prefix, seconds, slot_s, family = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1e6
 local first = math.floor((now - seconds) / slot_s)
-local answer = {
-  now = string.format('%.3f', now), first = first * slot_s, kinds = {},
+local answer = {{
+  now = string.format('%.3f', now), first = first * slot_s, kinds = {{}},
   since = redis.call('GET', prefix .. 'since'), lost = redis.call('GET', prefix .. 'lost'),
   writers = redis.call('ZRANGE', prefix .. 'writers:' .. family, 0, -1, 'WITHSCORES'),
-}
+}}
 for position = 5, #ARGV do
-  local sums = {}
-  for slot = first, math.floor(now / slot_s) do
-    local fields = redis.call('HGETALL', prefix .. 'slot:' .. ARGV[position] .. ':' .. slot)
-    for place = 1, #fields, 2 do
-      sums[fields[place]] = (sums[fields[place]] or 0) + fields[place + 1]
-    end
-  end
-  answer.kinds[ARGV[position]] = sums
+  answer.kinds[ARGV[position]] = sums(prefix, ARGV[position], first, math.floor(now / slot_s))
 end
 return cjson.encode(answer)
 """
 
-SPAN_SCRIPT = """
+SPAN_SCRIPT = f"""{SUM_FUNCTION}
 local prefix, first, last = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local answer = {kinds = {}, since = redis.call('GET', prefix .. 'since'), lost = redis.call('GET', prefix .. 'lost')}
+local answer = {{kinds = {{}}, since = redis.call('GET', prefix .. 'since'), lost = redis.call('GET', prefix .. 'lost')}}
 for position = 4, #ARGV do
-  local sums = {}
-  for slot = first, last do
-    local fields = redis.call('HGETALL', prefix .. 'slot:' .. ARGV[position] .. ':' .. slot)
-    for place = 1, #fields, 2 do
-      sums[fields[place]] = (sums[fields[place]] or 0) + fields[place + 1]
-    end
-  end
-  answer.kinds[ARGV[position]] = sums
+  answer.kinds[ARGV[position]] = sums(prefix, ARGV[position], first, last)
 end
 return cjson.encode(answer)
 """
@@ -197,6 +196,7 @@ class Telemetry:
     def __init__(self, client: redis.Redis, is_gone: Callable[[str], bool] = lambda _writer: False) -> None:
         """`is_gone` says of a writer whether its process has surely ended: nobody waits for what it might still say."""
         self._is_gone = is_gone
+        self._client = client
         self._window_script = client.register_script(WINDOW_SCRIPT)
         self._span_script = client.register_script(SPAN_SCRIPT)
         self._totals_script = client.register_script(TOTALS_SCRIPT)
@@ -219,6 +219,14 @@ class Telemetry:
         counts = Counts.of(window.kinds["probe"])
         problem = window.problem or (None if counts.total else f"no probe in the last {window.span_s:.0f} s")
         return ProbesWindow(counts.total, counts.failed, window.age_s, problem, window.span_s)
+
+    def now(self) -> float:
+        """The store's clock, epoch seconds: the one that dates everything counted. Raises StoreDown."""
+        try:
+            seconds, micros = self._client.time()
+        except (redis.RedisError, OSError) as error:
+            raise StoreDown(f"the telemetry store does not answer ({type(error).__name__})") from error
+        return float(seconds + micros / 1e6)
 
     def between(self, start_s: float, end_s: float) -> Span | None:
         """What was counted in [start_s, end_s), epoch seconds of the store's clock, multiples of the slot's width.

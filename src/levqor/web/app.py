@@ -8,7 +8,7 @@ import anyio.to_thread
 from fastapi import FastAPI
 
 from levqor.client.asgi import LevqorMiddleware, template_of
-from levqor.web import autoscale, docs, health, holds, intake, models, ops, page, problems, records
+from levqor.web import alerts, autoscale, dead_letters, docs, health, holds, incidents, intake, models, ops, page, problems, records, slo
 from levqor.web.auth import Access
 from levqor.web.edge import BasePath, Edge
 from levqor.web.limits import RateLimit, RequestSize, SecurityHeaders, WrongTokens
@@ -36,8 +36,12 @@ def create_app(services: Services) -> FastAPI:
     problems.install(app)
     wrong_tokens = WrongTokens(services.clock)
     access = Access(settings, wrong_tokens)
-    parts = (health, ops, autoscale, holds, records, page)
+    parts = (health, ops, autoscale, holds, records, slo, dead_letters, page)
     routers = [*(part.router(services, access) for part in parts), docs.router(app, settings.base_path, access)]
+    if services.alerts is not None:
+        routers.append(alerts.router(services, services.alerts, access))
+    if services.incidents is not None:
+        routers.append(incidents.router(services, services.incidents, access))
     if settings.intake_enabled and services.engine is not None:
         routers.append(intake.router(services, services.engine, access))
     for router in routers:

@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import os
 import socket
 import threading
+from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
@@ -40,12 +42,36 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+def _nothing() -> None:
+    """Nobody waits to hear that connections are accepted."""
+
+
+def tell_ready(descriptor: int | None) -> Callable[[], None]:
+    """Says to whoever began this process that connections are accepted."""
+    if descriptor is None:
+        return _nothing
+
+    def told() -> None:
+        try:
+            os.write(descriptor, b"\n")
+            os.close(descriptor)
+        except OSError as error:
+            log.warning("nobody hears that connections are accepted", extra={"error": str(error)})
+
+    return told
+
+
 class Server(uvicorn.Server):
     """Ends on a signal or on `stop`, and then returns: the caller has more to close."""
 
-    def __init__(self, config: uvicorn.Config, stop: threading.Event) -> None:
+    def __init__(self, config: uvicorn.Config, stop: threading.Event, on_ready: Callable[[], None] = _nothing) -> None:
         super().__init__(config)
-        self._stop = stop
+        self._stop, self._on_ready = stop, on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # uvicorn would raise the signal once more after its end, and the process would die of it.
@@ -55,7 +81,14 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter) or self._stop.is_set()
 
 
-def serve(app: ASGIApp, settings: Settings, *, fd: int | None = None, stop: threading.Event | None = None) -> None:
+def serve(
+    app: ASGIApp,
+    settings: Settings,
+    *,
+    fd: int | None = None,
+    stop: threading.Event | None = None,
+    on_ready: Callable[[], None] = _nothing,
+) -> None:
     """Serve until SIGTERM, SIGINT or `stop`. `fd` is an inherited listening socket; without one it binds HOST and PORT."""
     listener = socket.socket(fileno=fd) if fd is not None else listen(settings.host, settings.port)
     config = uvicorn.Config(
@@ -76,4 +109,4 @@ def serve(app: ASGIApp, settings: Settings, *, fd: int | None = None, stop: thre
     )
     log.info("serving", extra={"address": str(listener.getsockname())})
     with listener:
-        asyncio.run(Server(config, stop or threading.Event()).serve(sockets=[listener]))
+        asyncio.run(Server(config, stop or threading.Event(), on_ready).serve(sockets=[listener]))

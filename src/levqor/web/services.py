@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from levqor.client.recorder import Recorder
+from levqor.domain.dead_letters import Selection
+from levqor.domain.incidents import Call
 from levqor.ports import Clock
 from levqor.settings import Settings
 
@@ -45,8 +47,25 @@ class Operations(Protocol):
     def set_flag(self, name: str, value: bool | int, actor: str) -> Answer: ...
     def restart(self, worker: str | None, actor: str) -> Answer: ...
     def episodes(self, open_only: bool = True) -> list[Answer]: ...
+    def slo(self) -> Answer: ...
     def audit(self, limit: int) -> list[Answer]: ...
     def configuration(self) -> Answer: ...
+
+
+class AlertDesk(Protocol):
+    """What was told, and whether telling works. Raises DatabaseDown; UsageError where there is no channel."""
+
+    def list(self, limit: int = 50) -> Answer: ...
+    def test(self, actor: str) -> Answer: ...
+
+
+class IncidentDesk(Protocol):
+    """Calls for recovery, and what is known of incidents. Raises GuardRefused, DependencyDown, NotFound."""
+
+    def recover(self, call: Call, *, dry_run: bool, wait_s: float) -> tuple[bool, Answer]: ...
+    def incidents(self, limit: int, open_only: bool) -> Answer: ...
+    def incident(self, incident_id: int) -> Answer: ...
+    def rearm(self, actor: str) -> Answer: ...
 
 
 class JobEngine(Protocol):
@@ -69,6 +88,20 @@ class JobEngine(Protocol):
     def job(self, job_id: str) -> Any:
         """The job's status (attributes `job_id, status, attempts, enqueued_at, ...`) or None."""
         ...
+
+
+class DeadLetters(Protocol):
+    """What an operator may ask or order about dead letters. Raises EngineDown, DatabaseDown, GuardRefused, NotFound."""
+
+    def dead(self, queue: str | None = None, limit: int = 100, cursor: int = 0) -> Answer: ...
+    def groups(self, queue: str | None = None) -> Answer: ...
+    def show(self, job_id: str) -> Answer: ...
+    def quarantined(self, queue: str | None = None, limit: int = 100, cursor: int = 0) -> Answer: ...
+    def requeue(
+        self, selection: Selection, actor: str, batch_id: str, *, dry_run: bool = False, at_once: bool = False, wait_s: float = 10.0
+    ) -> tuple[bool, Answer]: ...
+    def drop(self, selection: Selection, actor: str, *, dry_run: bool = False) -> Answer: ...
+    def release(self, ids: Sequence[str] | None, actor: str, queue: str | None = None, *, dry_run: bool = False) -> Answer: ...
 
 
 class Idempotency(Protocol):
@@ -97,7 +130,13 @@ class Services:
     version: str
     handlers: Sequence[str] = ()
     """Names of the handlers that the intake accepts."""
+    dead_letters: DeadLetters | None = None
+    """None where there is no queue engine."""
     recorder: Recorder | None = None
     """Counts the requests; None counts nothing."""
+    alerts: AlertDesk | None = None
+    """None leaves its routes out."""
+    incidents: IncidentDesk | None = None
+    """None leaves its routes out."""
     on_start: Callable[[], None] = field(default=nothing)
     on_stop: Callable[[], None] = field(default=nothing)

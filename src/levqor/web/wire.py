@@ -10,6 +10,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from levqor.web.problems import MEDIA_TYPE, problem_body
 
+FIRST_HEARD_S = 1.0
+"""At the end of the process, a connection that was accepted but not heard yet may still send its request for this long."""
+
 LINGER_S = 2.0
 """An answer given before the body's end is followed by this much of listening to nobody, since closing at once would take it back."""
 
@@ -23,6 +26,7 @@ class BoundedH11(H11Protocol):
         super().__init__(*args, **kwargs)
         self._head_timer: asyncio.TimerHandle | None = None
         self._linger_timer: asyncio.TimerHandle | None = None
+        self._is_last = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -36,8 +40,23 @@ class BoundedH11(H11Protocol):
         if self._linger_timer is None:
             super().data_received(data)
 
+    def shutdown(self) -> None:
+        """Whoever was accepted and not heard yet was promised an answer: their request comes first, then the end."""
+        if self.cycle is not None:
+            return super().shutdown()
+        if not self._is_last:
+            self._is_last = True
+            self.loop.call_later(FIRST_HEARD_S, self._end_unheard)
+        return None
+
+    def _end_unheard(self) -> None:
+        if self.cycle is None:
+            self.transport.close()
+
     def handle_events(self) -> None:
         super().handle_events()
+        if self._is_last and self.cycle is not None:
+            self.cycle.keep_alive = False
         if self.conn.their_state is not h11.IDLE:
             self._head_has_come()
         elif self.conn.trailing_data[0]:

@@ -8,18 +8,21 @@ from threading import Thread
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import select, text
 from tests.clock import ManualClock
 
 from levqor.domain.errors import Conflict, DatabaseDown, UsageError
+from levqor.domain.incidents import Call, Cause, Step, StepName, StepStatus
 from levqor.store import holds
+from levqor.store.audit import list_changes, purge_changes, record_change
 from levqor.store.database import VERSION_TABLE, Database, SchemaError, database_url
 from levqor.store.decisions import count_actions, decision_at, list_decisions, purge_decisions, record_decision
-from levqor.store.episodes import list_episodes, sync_episodes
+from levqor.store.episodes import list_episodes, purge_episodes, sync_episodes
 from levqor.store.idempotency import PENDING_FOR, Idempotency
+from levqor.store.incidents import begin_incident, begin_recovery, close_incident, purge_incidents
 from levqor.store.orders import answer_order, open_orders, place_order, read_answer, withdraw_order
 from levqor.store.rollups import last_rollup, list_rollups, purge_rollups, put_rollup
-from levqor.store.schema import SCHEMA, metadata
+from levqor.store.schema import SCHEMA, incidents, metadata, recoveries, recovery_steps
 from levqor.store.usage import add_usage, spend_since
 
 
@@ -52,7 +55,7 @@ def test_a_newer_database_is_refused_untouched(database: Database) -> None:
     with pytest.raises(SchemaError):
         database.check()
     with database.write() as connection:
-        connection.execute(text(f"UPDATE {prefix}{VERSION_TABLE} SET version_num = '0001'"))
+        connection.execute(text(f"UPDATE {prefix}{VERSION_TABLE} SET version_num = '0002'"))
 
 
 def test_migrating_twice_and_at_once_changes_nothing(database: Database) -> None:
@@ -240,3 +243,28 @@ def test_everything_of_levqors_can_be_removed_and_nothing_else(database: Databas
         connection.execute(text("SELECT count(*) FROM theirs"))
         connection.execute(text("DROP TABLE theirs"))
     database.migrate()
+
+
+def test_what_has_been_closed_for_a_year_goes_and_nothing_younger(database: Database) -> None:
+    """P5: everything is bounded."""
+    now = ManualClock().now()
+    with database.write() as connection:
+        sync_episodes(connection, now, {"freeze": ("ticket", "spent")})
+        sync_episodes(connection, now, {})
+        number = begin_incident(connection, now, Cause("slo:1m", "errors", now, {}))
+        begin_recovery(
+            connection, now, number, Call("watchdog", is_automatic=True), (Step(StepName.FLUSH, StepStatus.PLANNED),), ("errors",)
+        )
+        record_change(connection, now, "ana", "hold")
+        assert close_incident(connection, now, number)
+        for days, left in ((365, 1), (367, 0)):
+            later = now + timedelta(days=days)
+            purge_episodes(connection, later)
+            purge_incidents(connection, later)
+            assert len(list_episodes(connection, open_only=False)) == left
+            for table in (incidents, recoveries, recovery_steps):
+                assert len(connection.execute(select(table)).all()) == left
+        purge_changes(connection, now + timedelta(days=731))
+        assert len(list_changes(connection, 9)) == 1
+        purge_changes(connection, now + timedelta(days=733))
+        assert list_changes(connection, 9) == []

@@ -121,12 +121,12 @@ def test_the_client_alone_is_told_how_to_get_the_command_line(run: Run, monkeypa
 def test_a_process_of_the_control_plane_gets_its_settings(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
 
-    def run_web(configuration: Configuration, fd: int | None, *, with_autopilot: bool) -> int:
-        asked.extend([configuration.settings.port, fd, with_autopilot])
+    def run_web(configuration: Configuration, fd: int | None, *, with_autopilot: bool, ready_fd: int | None) -> int:
+        asked.extend([configuration.settings.port, fd, with_autopilot, ready_fd])
         return 5
 
     monkeypatch.setattr("levqor.bootstrap.run_web", run_web)
     monkeypatch.setattr("levqor.bootstrap.run_autopilot", lambda _: 6)
-    assert run("web", "--fd", "3", "--no-autopilot", "--port", "8123").code == 5
-    assert asked == [8123, 3, False]
+    assert run("web", "--fd", "3", "--ready-fd", "4", "--no-autopilot", "--port", "8123").code == 5
+    assert asked == [8123, 3, False, 4]
     assert run("autopilot").code == 6

@@ -14,11 +14,11 @@ from levqor.cli.demo import (
     TRACE_LENGTH_S,
     TRACE_START_S,
     Commentary,
-    environment,
     exit_code,
     is_back,
     prepare,
 )
+from levqor.cli.scratch import environment
 from levqor.lab.recording import Sample
 from levqor.lab.report import Report, summarise
 from levqor.lab.traces import Plan, find_trace, plan_arrivals

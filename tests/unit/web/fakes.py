@@ -152,6 +152,10 @@ class FakeOperations:
         self._asked("episodes", open_only)
         return []
 
+    def slo(self) -> dict[str, Any]:
+        self._asked("slo")
+        return {"objectives": {}}
+
     def audit(self, limit: int) -> list[dict[str, Any]]:
         self._asked("audit", limit)
         return []

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import structlog
 
+from levqor import logfile
 from levqor.settings import Settings
 from levqor.web import logs
 
@@ -77,9 +78,9 @@ def test_the_terminal_shows_warnings_only(settings: Settings, capsys: pytest.Cap
 
 def test_files_are_rotated_and_no_line_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """P5: two handlers stand for two processes that share the file."""
-    monkeypatch.setattr(logs, "MAX_BYTES", 500)
-    monkeypatch.setattr(logs, "KEPT_FILES", 50)
-    handlers = [logs.SharedRotatingFile(tmp_path / "control.log", encoding="utf-8") for _ in range(2)]
+    monkeypatch.setattr(logfile, "MAX_BYTES", 500)
+    monkeypatch.setattr(logfile, "KEPT_FILES", 50)
+    handlers = [logfile.SharedRotatingFile(tmp_path / "control.log", encoding="utf-8") for _ in range(2)]
     for number in range(200):
         handlers[number % 2].emit(logging.makeLogRecord({"msg": f"line {number}"}))
     for handler in handlers:
@@ -91,9 +92,9 @@ def test_files_are_rotated_and_no_line_is_lost(tmp_path: Path, monkeypatch: pyte
 
 
 def test_only_so_many_files_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logs, "MAX_BYTES", 100)
-    handler = logs.SharedRotatingFile(tmp_path / "control.log", encoding="utf-8")
+    monkeypatch.setattr(logfile, "MAX_BYTES", 100)
+    handler = logfile.SharedRotatingFile(tmp_path / "control.log", encoding="utf-8")
     for number in range(200):
         handler.emit(logging.makeLogRecord({"msg": f"line {number}"}))
     handler.close()
-    assert len([path for path in tmp_path.iterdir() if path.suffix != ".lock"]) == logs.KEPT_FILES + 1
+    assert len([path for path in tmp_path.iterdir() if path.suffix != ".lock"]) == logfile.KEPT_FILES + 1
