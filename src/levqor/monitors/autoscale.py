@@ -122,26 +122,32 @@ class Autopilot:
 
     def run(self) -> None:
         """The loop. It outlives any error of a turn: it logs, counts and goes on."""
-        clock = self._parts.clock
-        due = dict.fromkeys(("renew", "tick", "roll_up", "slo", "budgets", "incidents", "care"), clock.monotonic())
+        clock, parts = self._parts.clock, self._parts
+        duties: tuple[tuple[str, float, Callable[[], object]], ...] = (
+            ("tick", parts.tick_s, self.tick),
+            ("roll_up", ROLL_UP_S, self.roll_up),
+            ("slo", SLO_S, parts.watchdog.check),
+            ("budgets", BUDGETS_S, parts.watchdog.watch_budgets),
+            ("incidents", INCIDENTS_S, parts.incidents.turn),
+            ("care", CARE_S, self.care),
+        )
+        due = dict.fromkeys(("renew", *(name for name, _period_s, _work in duties)), clock.monotonic())
+
+        def do_if_due(name: str, period_s: float, work: Callable[[], object]) -> None:
+            if clock.monotonic() >= due[name]:
+                # The period is kept from the due time, so ticks do not drift; after a stall none is made up for.
+                due[name] = max(due[name] + period_s, clock.monotonic())
+                self._guarded(name, work)
+
         while not self._stop.is_set():
-            for name, period_s, work in (
-                ("renew", RENEW_S, self.renew),
-                ("tick", self._parts.tick_s, self.tick),
-                ("roll_up", ROLL_UP_S, self.roll_up),
-                ("slo", SLO_S, self._parts.watchdog.check),
-                ("budgets", BUDGETS_S, self._parts.watchdog.watch_budgets),
-                ("incidents", INCIDENTS_S, self._parts.incidents.turn),
-                ("care", CARE_S, self.care),
-            ):
-                if clock.monotonic() >= due[name]:
-                    # The period is kept from the due time, so ticks do not drift; after a stall none is made up for.
-                    due[name] = max(due[name] + period_s, clock.monotonic())
-                    self._guarded(name, work)
+            for duty in duties:
+                # Before each: a store that hangs makes every duty slow, and together they must not outlast the lease.
+                do_if_due("renew", RENEW_S, self.renew)
+                do_if_due(*duty)
             self._guarded("orders", self.answer_orders)
             self._wake.wait(max(0.0, min(ORDERS_S, min(due.values()) - clock.monotonic())))
             self._wake.clear()
-        self._guarded("release", self._parts.lease.release)
+        self._guarded("release", parts.lease.release)
 
     def _guarded(self, what: str, work: Callable[[], object]) -> None:
         try:
