@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 CONTROL = "control"
 """Role of the control plane's processes."""
 
-TICK_S = 0.1
+TICK_S = 0.2
 STRANGERS_S = 5.0
 
 GIVE_BACK_WITHIN_S = 5.0

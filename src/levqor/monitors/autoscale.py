@@ -36,7 +36,7 @@ from levqor.store.timers import checkpoint_timer, quiet_timer, read_timer
 from levqor.store.usage import add_usage, purge_usage
 
 RENEW_S = 2.0
-ORDERS_S = 0.25
+ORDERS_S = 0.5
 ROLL_UP_S = 15.0
 SLO_S = 5.0
 BUDGETS_S = 60.0
