@@ -93,8 +93,8 @@ class Outcome:
 class Autopilot:
     """Ticks while it leads; otherwise waits for the lease."""
 
-    def __init__(self, parts: Parts, on_error: Callable[[str], None] = lambda _what: None) -> None:
-        self._parts, self._on_error = parts, on_error
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
         self._turn = _Turn()
         self._term: int | None = None
         self._stop, self._wake = threading.Event(), threading.Event()
@@ -121,7 +121,7 @@ class Autopilot:
         self._wake.set()
 
     def run(self) -> None:
-        """The loop. It outlives any error of a turn: it logs, counts and goes on."""
+        """The loop. It outlives any error of a turn: it logs and goes on."""
         clock, parts = self._parts.clock, self._parts
         duties: tuple[tuple[str, float, Callable[[], object]], ...] = (
             ("tick", parts.tick_s, self.tick),
@@ -155,10 +155,8 @@ class Autopilot:
         except NotTheLeader as error:
             log.warning("stepped down", turn=what, reason=str(error))
         except DatabaseDown as error:
-            self._on_error(what)
             log.error("database does not answer", turn=what, error=str(error))
         except Exception:
-            self._on_error(what)
             log.exception("turn failed", turn=what)
 
     def renew(self) -> bool:

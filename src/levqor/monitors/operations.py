@@ -112,11 +112,19 @@ class Operations:
             return kept
         if kept is not None and now - kept.at <= USABLE_S:
             if self._reading_now.acquire(blocking=False):
-                threading.Thread(target=self._read_behind, name="reading", daemon=True).start()
+                self._begin_reading()
             return kept
         with self._reading_now:
             newer = self._kept
             return newer if newer is not None and newer is not kept else self._read()
+
+    def _begin_reading(self) -> None:
+        try:
+            threading.Thread(target=self._read_behind, name="reading", daemon=True).start()
+        except RuntimeError:
+            # No thread to be had now: what is kept is still usable, and the next asker tries again.
+            self._reading_now.release()
+            log.warning("no thread for a reading", exc_info=True)
 
     def _read_behind(self) -> None:
         try:
