@@ -11,50 +11,66 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 
 # A stamp's name holds what was installed and where: the same again is a matter of seconds, anything else installs anew.
-FINGERPRINT := $(shell { pwd; cat requirements.lock requirements.txt pyproject.toml; } | cksum | cut -d ' ' -f 1)
+FINGERPRINT := $(shell { pwd; cat requirements.lock requirements.txt requirements-bench.lock pyproject.toml; } | cksum | cut -d ' ' -f 1)
 RUNTIME := .venv/.runtime-$(FINGERPRINT)
 DEV := .venv/.dev-$(FINGERPRINT)
+SITE := .venv/.site-$(shell { pwd; find levqor-site -type f -not -path '*/node_modules/*' -not -path '*/.next/*' -not -path '*/out/*' -not -name 'next-env.d.ts' \
+	-not -name '*.tsbuildinfo' 2>/dev/null | LC_ALL=C sort | xargs cat; cat requirements-node.txt; echo "$$NEXT_PUBLIC_SENTRY_DSN_FE"; } | cksum | cut -d ' ' -f 1)
+BENCH := .venv/.bench-$(FINGERPRINT)
 
 UV_COMPILE := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --annotation-style line
 
 .DEFAULT_GOAL := help
-.PHONY: help up install test check bench demo drill site lock clean
+.PHONY: help up install test check bench demo drill site screenshots dashboard types lock clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "make %-9s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "make %-11s %s\n", $$1, $$2 }'
 
-up: $(RUNTIME) site ## install, then run the service until Ctrl-C (ARGS="--port 9000" for options)
+up: $(RUNTIME) dashboard ## install, then run the service until Ctrl-C (ARGS="--port 9000" for options)
 	@$(PY) run.py $(ARGS)
 
-install: $(RUNTIME) site ## set up .venv alone
+install: $(RUNTIME) dashboard ## set up .venv alone
 
-test: $(DEV) ## all tests (ARGS="-k name" for some)
+test: $(DEV) $(SITE) ## all tests (ARGS="-k name" for some)
 	@$(PY) -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
 
-check: $(DEV) ## format, lint, types, layers, shell, spelling
+check: $(DEV) $(SITE) ## format, lint, types, layers, shell, spelling; the dashboard too
 	@$(PY) -m ruff format --check .
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
-	@$(PY) -m mypy .ci/wheel.py $(wildcard *.py monitors/*.py scripts/*.py)
+	@$(PY) -m mypy .ci/wheel.py levqor-site/scripts/screenshots.py $(wildcard *.py monitors/*.py scripts/*.py)
 	@.venv/bin/lint-imports
-	@.venv/bin/shellcheck .ci/run $(wildcard *.sh scripts/*.sh)
+	@.venv/bin/shellcheck .ci/run levqor-site/build.sh $(wildcard *.sh scripts/*.sh)
 	@$(PY) -m codespell_lib
+	@PATH="$(CURDIR)/.venv/bin:$$PATH"; cd levqor-site && npm run --silent typecheck && npm run --silent test
 
-bench: $(DEV) ## every published figure (ARGS="recorder" for some)
+bench: $(BENCH) ## every published figure (ARGS="recorder" for some)
 	@$(PY) -m bench $(ARGS)
 
-demo: $(RUNTIME) site ## a real load against a service that acts: see it scale
+demo: $(RUNTIME) dashboard ## a real load against a service that acts: see it scale
 	@$(PY) -m levqor.cli demo $(ARGS)
 
 drill: $(RUNTIME) ## real faults on a stack of its own: every promise kept or broken (ARGS="killworker" for one)
 	@$(PY) -m levqor.cli drill $(or $(ARGS),all)
 
-site: ## build the dashboard, once there is one
-	@if [ -f levqor-site/package.json ]; then cd levqor-site && npm ci --no-audit --no-fund && npm run build; fi
+site: $(SITE) ## build the dashboard
 
-lock: $(DEV) ## resolve anew and write requirements.lock and requirements.txt (ARGS="--upgrade" for newer releases)
+screenshots: $(DEV) $(SITE) ## take the pictures of the docs anew, from a running demo
+	@$(PY) levqor-site/scripts/screenshots.py
+
+# The API runs without its dashboard; `make site` alone fails when it cannot be built.
+dashboard: | $(RUNTIME)
+	@$(MAKE) --no-print-directory site || echo "the dashboard could not be built (the lines above say why); the API runs without it" >&2
+
+types: $(DEV) ## write the API's description and the dashboard's types made from it
+	@$(PY) -m levqor.cli config openapi > levqor-site/openapi.json
+	@PATH="$(CURDIR)/.venv/bin:$$PATH"; cd levqor-site && npm run --silent types
+
+lock: $(DEV) ## resolve anew and write the lock files (ARGS="--upgrade" for newer releases)
 	@$(UV_COMPILE) $(ARGS) --all-extras --group dev --output-file requirements.lock pyproject.toml requirements-build.in
+	@$(UV_COMPILE) $(ARGS) --all-extras --group dev --group bench --constraints requirements.lock --output-file requirements-bench.lock pyproject.toml requirements-build.in
+	@$(UV_COMPILE) $(ARGS) --output-file requirements-node.txt requirements-node.in
 	@$(UV_COMPILE) --extra server --extra embedded --constraints requirements.lock --output-file requirements.txt pyproject.toml requirements-build.in
 
 clean: ## remove caches and build output; .venv, data and logs stay
@@ -77,3 +93,13 @@ $(DEV): | $(RUNTIME)
 	@echo "installing the locked development requirements into .venv (once)" >&2
 	@$(PIP) install --require-hashes -r requirements.lock
 	@rm -f .venv/.dev-* && touch $@
+
+$(SITE): | $(RUNTIME)
+	@echo "building the dashboard (once)" >&2
+	@levqor-site/build.sh "$(CURDIR)/.venv"
+	@rm -f .venv/.site-* && touch $@
+
+$(BENCH): | $(DEV)
+	@echo "installing the benches' peers into .venv (once)" >&2
+	@$(PIP) install --require-hashes -r requirements-bench.lock
+	@rm -f .venv/.bench-* && touch $@

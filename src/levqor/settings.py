@@ -10,19 +10,32 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 
 from levqor.domain.errors import Problem, SettingsError
+from levqor.domain.schedule import EVERYTHING, JOB_IDS, WATCHDOG
 from levqor.policies.alerting import signing_key
+from levqor.policies.mail import parse_mailbox, parse_server
 from levqor.policies.recovery import RecoveryLimits
 from levqor.policies.scaling import ScalingRules
 
 PREFIX = "LEVQOR_"
 CONFIG_FILE = "levqor.toml"
 
-ONLY_PREFIXED = frozenset({"DATA", "FLAGS", "LOGS", "CONFIG"})
+ONLY_PREFIXED = frozenset({"DATA", "FLAGS", "LOGS", "CONFIG", "BACKUPS"})
 """Names too common to be read without the prefix."""
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -46,9 +59,23 @@ def is_http_url(text: str) -> bool:
         return False
 
 
+def origin_of(url: str) -> str:
+    """Scheme, host and port of a URL, as a browser names them."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}".lower()
+
+
 Folder = Annotated[Path, AfterValidator(_absolute)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False, le=31 * 86_400)]
 Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
+
+
+CostCategory = Literal["workers", "infra", "ai", "fees"]
+
+
+def _guarded() -> list[CostCategory]:
+    """What a team can control; fees grow with sales."""
+    return ["workers", "infra", "ai"]
 
 
 class Settings(BaseModel):
@@ -78,6 +105,13 @@ class Settings(BaseModel):
         default_factory=list, description="Keys that may post jobs (`X-API-Key`), comma-separated. Unset: only loopback may."
     )
     ops_public: bool = Field(True, description="Beyond loopback, leave `dryrun`, forecast and uptime open to all.")
+
+    session_hours: float = Field(12.0, gt=0, le=31 * 24, description="Signing in to the dashboard lasts this long (h).")
+    dashboard_origin: list[str] = Field(
+        default_factory=list,
+        max_length=20,
+        description="Origins of dashboards on hosts of their own that may use the API, such as `https://app.example.com`; comma-separated.",
+    )
 
     # Limits
     body_max_bytes: int = Field(1_000_000, ge=1_000, le=1_000_000_000, description="Largest request body (bytes).")
@@ -129,6 +163,59 @@ class Settings(BaseModel):
         None, gt=0, le=Decimal("1e9"), description="Money per day above 90 % of which no step up is made. Unset: no guard."
     )
     worker_hourly_cost: Decimal = Field(Decimal(0), ge=0, le=Decimal("1e6"), description="Price of one worker for one hour.")
+
+    stripe_secret_key: SecretStr | None = Field(None, description="Stripe's secret key; a restricted one that reads balances is enough.")
+    stripe_api_base: str = Field("https://api.stripe.com", description="Where Stripe's API is; for proxies and tests.")
+    openai_admin_key: SecretStr | None = Field(None, description="OpenAI's admin key, which reads the organisation's costs.")
+    openai_api_base: str = Field("https://api.openai.com/v1", description="Where OpenAI's API is; for proxies and tests.")
+    cost_constants: dict[str, Decimal] = Field(
+        default_factory=dict, description="Fixed costs per month, `name=amount`, comma-separated: `replit=20,redis=7.50,vercel=20`."
+    )
+    cost_currency: str = Field("usd", pattern=r"^[a-z]{3}$", description="The reporting currency; sums in others are shown apart.")
+    cost_method: Literal["auto", "linear", "level"] = Field("auto", description="How the next 30 days are forecast.")
+    guard_categories: list[CostCategory] = Field(
+        default_factory=_guarded,
+        description="Categories of cost that the spend guard counts, comma-separated.",
+    )
+    budget_period: Literal["day", "month"] = Field(
+        "month",
+        description="What budget alerts count: a UTC day against the limit, or a calendar month against the limit times its days.",
+    )
+    budget_alerts: list[int] = Field(
+        default_factory=lambda: [50, 80, 90, 100], max_length=20, description="Percent of the budget that are told, once a period each."
+    )
+
+    # Activity
+    analytics_tz: str = Field("UTC", description="Time zone that activity's days are counted in; one for the whole installation.")
+    analytics_database_url: SecretStr | None = Field(
+        None, description="The team's own database, from which users and events are pulled over a read-only connection."
+    )
+    analytics_users_sql: str | None = Field(
+        None, min_length=1, description="SELECT of `id`, `created_at` and, if there is one, `referral_source`; may hold `:since`."
+    )
+    analytics_events_sql: str | None = Field(None, min_length=1, description="SELECT of `id`, `user_id` and `ts`, newer than `:since`.")
+    events_body_max_bytes: int = Field(
+        16_000_000, ge=1_000, le=1_000_000_000, description="Largest body of `/api/v1/events`, also once unpacked (bytes)."
+    )
+
+    # Schedule
+    summary_tz: str = Field("Europe/London", description="Time zone of the daily summary's 09:00.")
+    schedule_off: list[str] = Field(
+        default_factory=list, description="Scheduled jobs that are left out, by id, comma-separated; `*` leaves out all."
+    )
+    smtp_url: SecretStr | None = Field(
+        None, description="Mail server for summaries: `smtp://user:password@host:587` (STARTTLS where offered) or `smtps://...:465`."
+    )
+    mail_from: str | None = Field(None, min_length=3, description="Sender of summaries.")
+    mail_to: list[str] = Field(default_factory=list, max_length=50, description="Whom summaries are mailed to, comma-separated.")
+    summary_urls: list[SecretStr] = Field(
+        default_factory=list, max_length=20, description="Apprise mail URLs for summaries, beside or instead of SMTP_URL; comma-separated."
+    )
+
+    # Backups
+    backups: Folder | None = Field(None, description="Folder for backups. Unset: `backups` in LEVQOR_DATA. Read as LEVQOR_BACKUPS only.")
+    backup_keep_daily: int = Field(7, ge=1, le=365, description="Backups of this many newest days are kept.")
+    backup_keep_weekly: int = Field(4, ge=0, le=520, description="Beyond these, the newest backups of this many weeks are kept.")
 
     # Objectives
     slo_p99_ms: float = Field(200.0, gt=0, le=3_600_000, description="Objective: P99 below this (ms).")
@@ -193,23 +280,50 @@ class Settings(BaseModel):
 
     # Talk
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
+    log_keep_days: int = Field(90, ge=1, le=3_650, description="Rotated logs are removed after so many days.")
 
-    @field_validator("queues", "api_keys", "job_backoff", "slo_windows_s", "redrive_allow", mode="before")
+    @field_validator(
+        "queues",
+        "api_keys",
+        "job_backoff",
+        "slo_windows_s",
+        "redrive_allow",
+        "guard_categories",
+        "budget_alerts",
+        "schedule_off",
+        "mail_to",
+        "dashboard_origin",
+        mode="before",
+    )
     @classmethod
     def _split_words(cls, value: object) -> object:
         return _words(value)
 
-    @field_validator("alert_urls", mode="before")
+    @field_validator("alert_urls", "summary_urls", mode="before")
     @classmethod
     def _split_urls(cls, value: object) -> object:
         # A URL may hold a comma itself: only one before the next scheme separates.
         return [url for url in re.split(r"[\s,]+(?=\w+://)", value.strip(" \t\n,")) if url] if isinstance(value, str) else value
 
-    @field_validator("alert_urls")
+    @field_validator("alert_urls", "summary_urls")
     @classmethod
     def _check_urls(cls, value: list[SecretStr]) -> list[SecretStr]:
         if any(not re.match(r"\w+://", url.get_secret_value()) for url in value):
             raise ValueError("expected URLs such as mailto://user:password@host, comma-separated")
+        return value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _check_mail_server(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            parse_server(value.get_secret_value())
+        return value
+
+    @field_validator("mail_from", "mail_to")
+    @classmethod
+    def _check_mailboxes(cls, value: str | list[str] | None) -> str | list[str] | None:
+        for text in [value] if isinstance(value, str) else value or []:
+            parse_mailbox(text)
         return value
 
     @field_validator("app_reload_command")
@@ -230,11 +344,18 @@ class Settings(BaseModel):
             raise ValueError("expected an http(s) URL")
         return value
 
-    @field_validator("telegram_api_base")
+    @field_validator("telegram_api_base", "stripe_api_base", "openai_api_base")
     @classmethod
     def _check_api_base(cls, value: str) -> str:
         if not is_http_url(value):
             raise ValueError("expected an http(s) URL")
+        return value
+
+    @field_validator("dashboard_origin")
+    @classmethod
+    def _check_origins(cls, value: list[str]) -> list[str]:
+        if any(not is_http_url(origin) or origin != origin_of(origin) for origin in value):
+            raise ValueError("expected origins such as https://app.example.com: scheme and host, no path")
         return value
 
     @field_validator("alert_webhook_url")
@@ -251,15 +372,47 @@ class Settings(BaseModel):
             signing_key(value.get_secret_value())
         return value
 
-    @field_validator("handlers", mode="before")
+    @field_validator("handlers", "cost_constants", mode="before")
     @classmethod
-    def _split_pairs(cls, value: object) -> object:
+    def _split_pairs(cls, value: object, info: ValidationInfo) -> object:
         if not isinstance(value, str):
             return value
-        pairs = [word.strip() for word in value.split(",") if word.strip()]
-        if any("=" not in pair for pair in pairs):
-            raise ValueError("expected name=package.module:function, comma-separated")
-        return dict(pair.split("=", 1) for pair in pairs)
+        pairs = [[part.strip() for part in word.split("=", 1)] for word in value.split(",") if word.strip()]
+        if any(len(pair) != 2 for pair in pairs):
+            example = "name=amount" if info.field_name == "cost_constants" else "name=package.module:function"
+            raise ValueError(f"expected {example}, comma-separated")
+        return dict(pairs)
+
+    @field_validator("cost_constants")
+    @classmethod
+    def _check_constants(cls, value: dict[str, Decimal]) -> dict[str, Decimal]:
+        if any(not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,49}", name) or not 0 <= amount <= Decimal("1e9") for name, amount in value.items()):
+            raise ValueError("expected amounts per month of at least 0, under names of letters and digits")
+        return value
+
+    @field_validator("budget_alerts")
+    @classmethod
+    def _check_percents(cls, value: list[int]) -> list[int]:
+        if any(not 1 <= percent <= 1_000 for percent in value) or len(set(value)) != len(value):
+            raise ValueError("expected different percents from 1 to 1000")
+        return value
+
+    @field_validator("analytics_tz", "summary_tz")
+    @classmethod
+    def _check_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("expected a time zone such as Europe/London") from None
+        return value
+
+    @field_validator("schedule_off")
+    @classmethod
+    def _check_jobs(cls, value: list[str]) -> list[str]:
+        could_be = [job for job in JOB_IDS if job != WATCHDOG]
+        if any(job not in (*could_be, EVERYTHING) for job in value):
+            raise ValueError(f"expected ids of {', '.join(could_be)}, or * for all of them")
+        return value
 
     @field_validator("handlers")
     @classmethod
@@ -306,6 +459,10 @@ class Settings(BaseModel):
             raise ValueError("SCALE_DOWN_P95_MS must not be above SCALE_UP_P95_MS")
         if self.alert_webhook_url is not None and self.alert_webhook_secret is None:
             raise ValueError("ALERT_WEBHOOK_URL needs ALERT_WEBHOOK_SECRET: whsec_ and the base64 of 24 to 64 random bytes")
+        if (self.analytics_users_sql or self.analytics_events_sql) and self.analytics_database_url is None:
+            raise ValueError("ANALYTICS_USERS_SQL and ANALYTICS_EVENTS_SQL need ANALYTICS_DATABASE_URL, the database that they read")
+        if self.smtp_url is not None and not (self.mail_from and self.mail_to):
+            raise ValueError("SMTP_URL needs MAIL_FROM and MAIL_TO")
         if not self.is_loopback and self.admin_token is None:
             raise ValueError(f"HOST {self.host} is public: set ADMIN_TOKEN, or listen on 127.0.0.1")
         return self
@@ -326,6 +483,8 @@ class Settings(BaseModel):
             max_workers=self.workers_max,
             p95_min_requests=self.p95_min_requests,
             daily_spend_limit=self.daily_spend_limit,
+            worker_hourly_cost=self.worker_hourly_cost,
+            guard_categories=tuple(self.guard_categories),
         )
 
     @property
@@ -338,6 +497,10 @@ class Settings(BaseModel):
             disarm_after=self.recovery_disarm_after,
             own_action_grace_s=self.own_action_grace_s,
         )
+
+    @property
+    def backup_folder(self) -> Path:
+        return self.backups or self.data / "backups"
 
     @property
     def local_url(self) -> str:
@@ -379,6 +542,11 @@ def load(options: Mapping[str, Any] | None = None, environ: Mapping[str, str] | 
     if problems:
         raise SettingsError(problems)
     return Configuration(settings, {name: sources.get(name, "default") for name in Settings.model_fields})
+
+
+def inherited_environment() -> dict[str, str]:
+    """Our own environment, for a program that reads settings of its own from it, such as `pg_dump`."""
+    return dict(os.environ)
 
 
 def describe(configuration: Configuration) -> dict[str, dict[str, Any]]:

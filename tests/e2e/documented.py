@@ -15,7 +15,7 @@ from levqor.host import SystemClock
 from levqor.settings import ONLY_PREFIXED, PREFIX, Settings
 from levqor.store.telemetry import Counts, Totals
 from levqor.web.app import create_app
-from levqor.web.metrics import LABELS, render
+from levqor.web.metrics import COSTS, LABELS, render
 from levqor.web.services import Services
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,7 +51,7 @@ def routes() -> set[tuple[str, str]]:
     """Every route as method and path, read from the application's own description."""
     nothing: Any = SimpleNamespace()
     services = Services(
-        settings=Settings(),
+        settings=Settings(admin_token="of-nobody", jwt_secret="of-nobody-at-all"),
         operations=nothing,
         engine=nothing,
         idempotency=nothing,
@@ -60,6 +60,12 @@ def routes() -> set[tuple[str, str]]:
         version="0",
         alerts=nothing,
         incidents=nothing,
+        verification=nothing,
+        schedule=nothing,
+        retention=nothing,
+        costs=nothing,
+        overview=nothing,
+        sign_ins=nothing,
     )
     described = create_app(services).openapi()["paths"]
     pages = {("GET", path) for path in ("/", "/docs", "/openapi.json")}
@@ -81,7 +87,7 @@ def metrics() -> dict[str, tuple[str, tuple[str, ...]]]:
         workers=[],
     )
     found: dict[str, tuple[str, tuple[str, ...]]] = {}
-    for family in text_string_to_metric_families(render(telemetry, reading, {}).decode()):
+    for family in text_string_to_metric_families(render(telemetry, reading, {}, dict.fromkeys(COSTS, 1.0)).decode()):
         name = f"{family.name}_total" if family.type == "counter" else family.name
         found[name] = (family.type, tuple(sorted(label for label in family.samples[0].labels if label != "le")))
     return found

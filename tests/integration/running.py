@@ -29,7 +29,8 @@ class Installation:
         self.folder = folder
         self.data = folder / "data"
         self.port = free_port()
-        self.environment = environment
+        # The calendar would begin work of its own in the midst of a test.
+        self.environment = {"SCHEDULE_OFF": "*", **environment}
         self.process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
 

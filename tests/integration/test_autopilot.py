@@ -12,6 +12,7 @@ from tests.conftest import Valkey
 
 from levqor.client.flush import Flusher, connect
 from levqor.client.recorder import Recorder
+from levqor.domain.costs import CostRules
 from levqor.domain.errors import DependencyDown, GuardRefused, NotFound, NotTheLeader, UsageError
 from levqor.domain.fleet import FleetKind, Worker, WorkerState
 from levqor.engines.rq import RqEngine
@@ -26,6 +27,7 @@ from levqor.monitors.reading import Reader, Scope
 from levqor.monitors.records import replay
 from levqor.monitors.rollups import RollUps
 from levqor.monitors.slo_watchdog import Breach, Objectives, Watchdog
+from levqor.monitors.spend_signals import SpendSignals
 from levqor.policies.scaling import ScalingRules
 from levqor.store.database import Database
 from levqor.store.decisions import list_decisions
@@ -51,7 +53,8 @@ class Plane:
         self.flags_file = FlagsFile(self.flags_path, 1, 4)
         self.rules = ScalingRules(down_quiet_s=60.0)
         scope = Scope(FLEET, kind, ("default",), slow_ms=40.0, expects_http=True)
-        self.reader = Reader(scope, self.engine, Telemetry(self.store), self.fleet, database, self.clock)
+        money = SpendSignals(CostRules(hourly_cost=Decimal("1.5")))
+        self.reader = Reader(scope, self.engine, Telemetry(self.store), self.fleet, database, self.clock, money)
         self.lease = Lease(database, self.clock, name)
         self.calls: list[Breach] = []
         telemetry = Telemetry(self.store)
@@ -356,7 +359,7 @@ def test_every_decision_replays_to_the_same_answer(plane: Plane) -> None:
     assert len(rows) == 9
     for row in rows:
         decision = replay(row).as_dict()
-        assert {name: value for name, value in decision.items() if name != "inputs"} == row["decision"]
+        assert {name: value for name, value in decision.items() if name not in ("inputs", "guard")} == row["decision"]
 
 
 def test_changes_of_action_are_told_apart_from_ticks(plane: Plane) -> None:

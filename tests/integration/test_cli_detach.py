@@ -9,7 +9,7 @@ import redis
 from sqlalchemy import text
 from tests.fake_service import FakeService
 
-from levqor.bootstrap import migrate, open_database
+from levqor.bootstrap.database import migrate, open_database
 from levqor.cli import main
 from levqor.cli.attach import attach_options
 from levqor.domain.errors import UsageError
@@ -25,7 +25,7 @@ def store(store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     (tmp_path / "data").mkdir()
     migrate(load())
     with open_database(load().settings).write() as connection:
-        connection.execute(text("CREATE TABLE users (id INTEGER)"))
+        connection.execute(text("CREATE TABLE customers (id INTEGER)"))
     client = redis.Redis.from_url(store_url)
     client.mset({f"levqor:{number}": "x" for number in range(1_201)} | {"rq:queue:default": "y", "levqorish": "z"})
     yield client
@@ -44,7 +44,7 @@ def test_a_dry_run_lists_every_key_and_table(store: redis.Redis, capsys: pytest.
     found = json.loads(capsys.readouterr().out)
     assert (found["dry_run"], found["removed"], len(found["keys"])) == (True, False, 1_201)
     assert {"leases", "decisions", "levqor_version"} <= set(found["tables"])
-    assert "users" not in found["tables"]
+    assert "customers" not in found["tables"]
     assert store.dbsize() == 1_203
     assert tables() == before
 
@@ -52,7 +52,7 @@ def test_a_dry_run_lists_every_key_and_table(store: redis.Redis, capsys: pytest.
 def test_detach_removes_its_own_and_nothing_else(store: redis.Redis, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["detach", "--yes"]) == 0
     assert set(store.keys()) == {b"rq:queue:default", b"levqorish"}
-    assert tables() == {"users"}
+    assert tables() == {"customers"}
     printed = capsys.readouterr()
     assert "key    levqor:7" in printed.out
     assert "removed 1201 keys" in printed.err

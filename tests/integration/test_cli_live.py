@@ -103,6 +103,7 @@ def test_the_doctor_finds_nothing_to_mend_but_the_trial_store(levqor: Verb) -> N
     assert {check["name"] for check in report["checks"] if check["state"] == "warn"} <= {
         "store server",
         "alerts",
+        "backup",
         "disk",
         "memory",
         "signals",

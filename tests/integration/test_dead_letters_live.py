@@ -13,7 +13,9 @@ import pytest
 from tests.contract.dying import die_again, fill
 from tests.waiting import eventually
 
-from levqor.bootstrap import ControlPlane, control_plane, migrate, services
+from levqor.bootstrap.database import migrate
+from levqor.bootstrap.plane import ControlPlane, control_plane
+from levqor.bootstrap.web import services
 from levqor.cli import main
 from levqor.settings import load
 from levqor.web.app import create_app

@@ -11,7 +11,7 @@ from tests.integration.recovery_process import MOMENTS, with_reload
 from tests.integration.responding import Responding, RunningClock, StandinAgent, Witness
 from tests.waiting import eventually
 
-from levqor.bootstrap import is_surely_gone
+from levqor.bootstrap.processes import is_surely_gone
 from levqor.domain.flags import INCIDENT_AUTORECOVER, NEW_QUEUE_ENABLED
 from levqor.monitors.incident_steps import CHECK_WITHIN_S
 from levqor.policies.slo import Standing

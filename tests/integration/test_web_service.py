@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,9 @@ import pytest
 from tests.conftest import Valkey
 from tests.waiting import eventually
 
-from levqor.bootstrap import ControlPlane, control_plane, migrate, services
+from levqor.bootstrap.database import migrate
+from levqor.bootstrap.plane import ControlPlane, control_plane
+from levqor.bootstrap.web import services
 from levqor.settings import load
 from levqor.web.app import create_app
 from levqor.web.server import listen, serve
@@ -52,7 +54,8 @@ def running(valkey: Valkey, tmp_path: Path) -> Iterator[Running]:
     plane = control_plane(configuration, with_autopilot=True)
     listener, stop = listen("127.0.0.1", 0), threading.Event()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    app = create_app(services(plane, plane.start, plane.close))
+    # Whether a dashboard was built here makes no difference to these tests.
+    app = create_app(replace(services(plane, plane.start, plane.close), site=None))
     thread = threading.Thread(target=serve, args=(app, configuration.settings), kwargs={"fd": listener.detach(), "stop": stop})
     thread.start()
     with httpx.Client(base_url=url, timeout=20) as client:

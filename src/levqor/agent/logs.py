@@ -4,11 +4,9 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-MAX_BYTES = 10_000_000
-KEPT = 3
+from levqor.logfile import SharedRotatingFile
 
 
 class JsonLines(logging.Formatter):
@@ -28,7 +26,7 @@ class JsonLines(logging.Formatter):
 
 def open_log(folder: Path, level: str) -> logging.Logger:
     """Send what `levqor` logs in this process to `agent.log`."""
-    to_file = RotatingFileHandler(folder / "agent.log", maxBytes=MAX_BYTES, backupCount=KEPT, encoding="utf-8", delay=True)
+    to_file = SharedRotatingFile(folder / "agent.log", encoding="utf-8")  # agents of two data folders may share one of logs
     to_file.setFormatter(JsonLines())
     to_terminal = logging.StreamHandler(sys.stderr)
     to_terminal.setLevel(logging.WARNING)

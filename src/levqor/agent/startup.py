@@ -14,6 +14,7 @@ from levqor.agent.agent import CONTROL, Agent, Background
 from levqor.agent.embedded import EmbeddedStore, address, connect, problem
 from levqor.agent.journal import Entry, Journal, Record
 from levqor.agent.link import Link, WorkerEngine
+from levqor.agent.log_care import LogCare
 from levqor.agent.logs import open_log
 from levqor.agent.premises import Lock, agent_id, claim_folder, listen, local_secret
 from levqor.agent.process import Child, Command
@@ -138,7 +139,7 @@ class Household:
 
     def _agent(self, listener: socket.socket | None) -> Agent:
         if listener is None:
-            background = [self._parts.watch(self._settings, None)]
+            background = [self._parts.watch(self._settings, None), self._log_care()]
         else:
             self._parts.migrate(self._configuration)
             self._add_control_plane(listener, self._make_secrets())
@@ -160,7 +161,10 @@ class Household:
         settings = self._settings
         place = Place(settings.local_url, settings.data, settings.token_file if settings.admin_token is None else None)
         announcer = Announcer(place, self._parts.talk, self._parts.clock)
-        return [announcer.run, self._parts.watch(settings, announcer.is_up)]
+        return [announcer.run, self._parts.watch(settings, announcer.is_up), self._log_care()]
+
+    def _log_care(self) -> Background:
+        return LogCare(self._settings.logs, self._settings.log_keep_days, self._parts.clock).run
 
     def _open_store(self) -> None:
         """A store that answers, ours or the one of REDIS_URL."""

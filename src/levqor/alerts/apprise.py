@@ -3,10 +3,12 @@
 import logging
 import re
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from levqor.domain.alerts import Alert, Severity
 from levqor.domain.errors import DeliveryError
+from levqor.domain.summary import Letter
 
 if TYPE_CHECKING:
     from apprise import Apprise as Library
@@ -24,20 +26,21 @@ def channel_name(url: str, position: int) -> str:
     return f"{match[1].lower() if match else 'apprise'}-{position}"
 
 
-class Apprise:
-    """One Apprise URL."""
+class _Service:
+    """One URL, and the thread that waits for it."""
 
-    def __init__(self, url: str, position: int, *, deadline_s: float = DEADLINE_S) -> None:
+    def __init__(self, url: str, position: int, setting: str, deadline_s: float) -> None:
         self.name = channel_name(url, position)
-        self._url, self._position, self._deadline_s = url, position, deadline_s
+        self._url, self._place, self._deadline_s = url, f"number {position} of {setting}", deadline_s
         self._last: threading.Thread | None = None
 
-    def send(self, alert: Alert) -> None:
+    def _deliver(self, notify: Callable[["Library"], object]) -> None:
+        """Hand it over in a thread, and wait no longer than we may. Raises DeliveryError."""
         if self._last is not None and self._last.is_alive():
             raise DeliveryError("an earlier message still waits for the service")
         library = self._library()
         outcome: list[DeliveryError | None] = []
-        thread = threading.Thread(target=self._notify, args=(library, alert, outcome), name=f"alert {self.name}", daemon=True)
+        thread = threading.Thread(target=lambda: outcome.append(_outcome(notify, library)), name=f"alert {self.name}", daemon=True)
         self._last = thread
         thread.start()
         thread.join(self._deadline_s)
@@ -55,14 +58,34 @@ class Apprise:
             raise DeliveryError(MISSING, permanent=True) from None
         library = apprise.Apprise()
         if not library.add(self._url):
-            raise DeliveryError(f"number {self._position} of ALERT_URLS is no URL that Apprise knows", permanent=True)
+            raise DeliveryError(f"{self._place} is no URL that Apprise knows", permanent=True)
         return library
 
-    def _notify(self, library: "Library", alert: Alert, outcome: list[DeliveryError | None]) -> None:
-        try:
-            result = library.notify(body=alert.body, title=alert.heading, notify_type=TYPES[alert.severity])
-        except Exception as error:  # noqa: BLE001 (any of a hundred plug-ins; its text may hold a secret, so only its kind is told)
-            outcome.append(DeliveryError(f"Apprise failed ({type(error).__name__})", unknown=True))
-            return
-        # An object since version 2, a bool before; both are true only when it was delivered.
-        outcome.append(None if result else DeliveryError("the service did not take it"))
+
+def _outcome(notify: Callable[["Library"], object], library: "Library") -> DeliveryError | None:
+    try:
+        result = notify(library)
+    except Exception as error:  # noqa: BLE001 (any of a hundred plug-ins; its text may hold a secret, so only its kind is told)
+        return DeliveryError(f"Apprise failed ({type(error).__name__})", unknown=True)
+    # An object since version 2, a bool before; both are true only when it was delivered.
+    return None if result else DeliveryError("the service did not take it")
+
+
+class Apprise(_Service):
+    """One URL of ALERT_URLS."""
+
+    def __init__(self, url: str, position: int, *, deadline_s: float = DEADLINE_S) -> None:
+        super().__init__(url, position, "ALERT_URLS", deadline_s)
+
+    def send(self, alert: Alert) -> None:
+        self._deliver(lambda library: library.notify(body=alert.body, title=alert.heading, notify_type=TYPES[alert.severity]))
+
+
+class AppriseLetters(_Service):
+    """One URL of SUMMARY_URLS. Apprise makes the text beside the HTML itself, or instead of it where a service knows no HTML."""
+
+    def __init__(self, url: str, position: int, *, deadline_s: float = DEADLINE_S) -> None:
+        super().__init__(url, position, "SUMMARY_URLS", deadline_s)
+
+    def send(self, letter: Letter) -> None:
+        self._deliver(lambda library: library.notify(body=letter.pages.html, title=letter.subject, body_format="html"))

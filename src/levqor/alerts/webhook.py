@@ -48,6 +48,7 @@ def payload(alert: Alert) -> dict[str, object]:
         "severity": alert.severity.value,
         "title": alert.title,
         "text": alert.text,
+        "runbook": alert.runbook,
         "is_repeat": alert.is_repeat,
     }
     return {"type": f"levqor.alert.{alert.kind}", "timestamp": alert.created_at.isoformat(), "data": data}

@@ -133,7 +133,7 @@ def _list(found: dict[str, Any], configuration: "Configuration") -> None:
 
 
 def _remove(configuration: "Configuration", keys: list[str] | None, tables: list[str]) -> None:
-    from levqor.bootstrap import drop_everything
+    from levqor.bootstrap.database import drop_everything
     from levqor.cli.stores import client_of, store_url
 
     url = store_url(configuration.settings)

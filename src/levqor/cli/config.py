@@ -1,4 +1,4 @@
-"""`config show`: every setting, its value and where it came from; needs no running service."""
+"""`config`: every setting and where it came from, and the API's description; needs no running service."""
 
 from typing import Annotated, Any
 
@@ -13,7 +13,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=Fa
 
 @app.callback()
 def config() -> None:
-    """Every setting, its value and where it came from."""
+    """Every setting, its value and where it came from; and the API's description."""
 
 
 @app.command("show")
@@ -34,6 +34,16 @@ def show(
         output.emit_json({"settings": rows})
         return
     _print(rows)
+
+
+@app.command("openapi")
+def openapi() -> None:
+    """Print the whole API as OpenAPI (JSON), for making clients; opens nothing."""
+    import json
+
+    from levqor.bootstrap.web import openapi as description
+
+    output.emit(json.dumps(description(), indent=1, sort_keys=True))
 
 
 def _print(rows: dict[str, dict[str, Any]]) -> None:

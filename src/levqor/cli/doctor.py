@@ -70,6 +70,7 @@ def examine(url: str | None) -> Iterator[Finding]:
     yield from check_service(settings, url)
     yield check_alerts(settings)
     yield check_disk(settings)
+    yield from check_sizes(settings)
     yield check_memory()
     yield check_metrics_token(settings)
 
@@ -94,7 +95,7 @@ def _is_writable(folder: Any) -> bool:
 
 
 def check_database(configuration: "Configuration") -> Finding:
-    from levqor.bootstrap import database_check
+    from levqor.bootstrap.database import database_check
 
     settings = configuration.settings
     if settings.database_url is None and not (settings.data / "levqor.db").exists():
@@ -230,7 +231,7 @@ def _status(service: "Service") -> Iterator[Finding]:
 
 def check_alerts(settings: "Settings") -> Finding:
     """Is there a channel through which somebody is told?"""
-    from levqor.bootstrap import alert_channels
+    from levqor.bootstrap.alerts import alert_channels
     from levqor.host import SystemClock
 
     if settings.alert_urls and find_spec("apprise") is None:
@@ -252,6 +253,14 @@ def check_disk(settings: "Settings") -> Finding:
     free = shutil.disk_usage(place).free
     state: State = "ok" if free >= DISK_WARN_BYTES else "warn" if free >= DISK_FAIL_BYTES else "fail"
     return Finding("disk", state, f"{free / 1e9:.1f} GB free at {place}", "" if state == "ok" else "free some space, or move LEVQOR_DATA")
+
+
+def check_sizes(settings: "Settings") -> Iterator[Finding]:
+    """What grows, and the newest backup."""
+    from levqor.cli.sizes import sizes
+
+    for name, (detail, state, mend) in sizes(settings):
+        yield Finding(name, state, detail, mend)
 
 
 def check_memory() -> Finding:

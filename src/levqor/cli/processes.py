@@ -18,7 +18,7 @@ def web(
     ] = True,
 ) -> None:
     """Run the HTTP service, with the autopilot's loop unless told otherwise."""
-    from levqor.bootstrap import run_web
+    from levqor.bootstrap.web import run_web
     from levqor.settings import load
 
     raise typer.Exit(run_web(load({"host": host, "port": port}), fd, with_autopilot=with_autopilot, ready_fd=ready_fd))
@@ -26,7 +26,7 @@ def web(
 
 def autopilot() -> None:
     """Run the autopilot's loop alone, beside any number of web processes."""
-    from levqor.bootstrap import run_autopilot
+    from levqor.bootstrap.web import run_autopilot
     from levqor.settings import load
 
     raise typer.Exit(run_autopilot(load()))

@@ -1,17 +1,12 @@
-"""`slo`: objectives, budgets and streaks as the running service sees them; `lab slo`: the judgement on given windows."""
+"""`slo`: objectives, budgets and streaks as the running service sees them."""
 
-import sys
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from levqor.cli import output
 from levqor.cli.options import Json, Url
 from levqor.cli.service import Service
-
-lab = typer.Typer(
-    help="Examine the policies: JSON lines in, JSON lines out.", no_args_is_help=True, rich_markup_mode=None, add_completion=False
-)
 
 
 def slo(as_json: Json = False, url: Url = None) -> None:
@@ -25,27 +20,6 @@ def slo(as_json: Json = False, url: Url = None) -> None:
     now = answer["now"] or {}
     if any(found["state"] == "breached" for series in now.values() for found in series.values()):
         raise typer.Exit(1)
-
-
-@lab.callback()
-def _lab() -> None:
-    """Examine the policies: JSON lines in, JSON lines out."""
-
-
-@lab.command("slo")
-def lab_slo(
-    literal: Annotated[bool, typer.Option("--literal", help="Compare without asking for evidence.")] = False,
-) -> None:
-    """Judge windows: `{"requests": n, "over_p99": k, "errors": e}` a line in, `{"state", "p_value", "why"}` out."""
-    from levqor.lab.slo import judge_lines
-    from levqor.monitors.slo_watchdog import Objectives
-    from levqor.settings import load
-
-    settings = load().settings
-    latency, errors, _availability = Objectives(settings.slo_p99_ms, settings.slo_error_rate, settings.slo_availability).all()
-    for line in judge_lines(sys.stdin, (latency, errors), is_literal=literal or settings.slo_evidence == "literal"):
-        output.emit(line)
-        sys.stdout.flush()
 
 
 def _print(answer: dict[str, Any]) -> None:

@@ -41,7 +41,8 @@ def service_parts() -> "Parts":
     """The real things: RQ, Levqor's own control plane, probes through the listening socket."""
     from levqor.agent.startup import Parts
     from levqor.agent.watch import Watch
-    from levqor.bootstrap import broker_url, migrate
+    from levqor.bootstrap.database import migrate
+    from levqor.bootstrap.store import broker_url
     from levqor.engines.rq import RqEngine
     from levqor.host import SystemClock
 

@@ -20,8 +20,8 @@ LABELS = {
     "running": "jobs running",
     "dead": "dead letters",
     "failures_5m": "failures in 5 min",
-    "spend_last_24h": "spend in 24 h",
-    "forecast_next_30d": "forecast for 30 d",
+    "spend_last_24h": "guarded spend in 24 h",
+    "forecast_next_30d": "guarded forecast for 30 d",
 }
 STYLES = {"value": "", "no_traffic": "dim", "not_configured": "dim", "unknown": "bold yellow"}
 
@@ -47,7 +47,8 @@ def say_signal(name: str, signal: Mapping[str, Any]) -> str:
     """A reading in words: the number, or why there is none."""
     state, value, detail = str(signal.get("state", "unknown")), signal.get("value"), str(signal.get("detail") or "")
     if state == "value" and value is not None:
-        return say_number(name, float(value))
+        number = say_number(name, float(value))
+        return f"{number} ({detail})" if detail and detail != "given" else number
     words = state.replace("_", " ") if state != "value" else "unknown"
     return f"{words}: {detail}" if detail and words == "unknown" else words
 

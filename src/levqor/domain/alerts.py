@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+RUNBOOK = "https://github.com/levqor/levqor/blob/main/docs/runbook.md"
+
 
 class Severity(StrEnum):
     """How soon somebody should look: at once, in working hours, or when they like."""
@@ -55,7 +57,13 @@ class Alert:
     def body(self) -> str:
         """The text and where it comes from; a reminder is written long before it is told, so its time would mislead."""
         at = "" if self.kind == Kind.REMINDER else f", {self.created_at:%Y-%m-%d %H:%M:%S} UTC"
-        return f"{self.text}\nlevqor alert {self.id}{at}"
+        said = (self.text, f"levqor alert {self.id}{at}", self.runbook)
+        return "\n".join(line for line in said if line is not None)
+
+    @property
+    def runbook(self) -> str | None:
+        """Where it is written what to do: an entry for the first word of each key. None where there is nothing to do."""
+        return None if self.kind in (Kind.TEST, Kind.RESOLVED) else f"{RUNBOOK}#{self.key.partition(':')[0]}"
 
     @property
     def token(self) -> str:

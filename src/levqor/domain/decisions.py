@@ -1,6 +1,6 @@
 """Decisions, their closed list of reasons, and holds."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -33,6 +33,7 @@ class Code(StrEnum):
     CALMING = "calming"
     AT_MIN = "at_min"
     STEADY = "steady"
+    STEP_PRICE = "step_price"
     NOT_CONFIGURED = "not_configured"
 
 
@@ -73,6 +74,8 @@ class Decision:
     inputs: dict[str, Signal]
     reasons: tuple[Reason, ...]
     next: str
+    guard: dict[str, Any] = field(default_factory=dict)
+    """The spend guard's word, its figures and the price of a step."""
 
     @property
     def is_step(self) -> bool:
@@ -87,4 +90,5 @@ class Decision:
             "inputs": {name: signal.as_dict() for name, signal in self.inputs.items()},
             "reasons": [reason.as_dict() for reason in self.reasons],
             "next": self.next,
+            "guard": self.guard,
         }

@@ -8,7 +8,8 @@ LevqorError
 ├── DependencyDown        store, database or service out of reach: exit code 69
 │   ├── StoreDown
 │   ├── DatabaseDown
-│   └── EngineDown
+│   ├── EngineDown
+│   └── SourceDown        a source of spend gave no figures
 ├── DeliveryError         an alert was not delivered, or nobody can say whether it was
 ├── NotTheLeader          a write carried a term that is no longer the leader's
 ├── Conflict              someone else changed the same thing first
@@ -78,6 +79,14 @@ class DatabaseDown(DependencyDown):
 
 class EngineDown(DependencyDown):
     """The queue's broker does not answer."""
+
+
+class SourceDown(DependencyDown):
+    """A source of spend gave no figures; its text holds no secret. `permanent`: trying again cannot help until a setting changes."""
+
+    def __init__(self, message: str, *, permanent: bool = False, retry_after_s: float | None = None) -> None:
+        self.permanent, self.retry_after_s = permanent, retry_after_s
+        super().__init__(message)
 
 
 class DeliveryError(LevqorError):

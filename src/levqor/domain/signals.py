@@ -67,7 +67,7 @@ class Signals:
     """All signals at one moment. Latencies in ms, rates 0..1, ages and waits in s, spend in the reporting currency.
 
     `requests` and `slow_requests` are the evidence behind the latencies: how many requests the window holds, and how
-    many of them took `SCALE_DOWN_P95_MS` or more.
+    many of them took `SCALE_DOWN_P95_MS` or more. Spend and forecast are of the categories that the spend guard counts.
     """
 
     p50_ms: Signal = UNREAD

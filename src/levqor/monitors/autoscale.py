@@ -1,8 +1,9 @@
 """The autopilot's loop: read, decide, act, record, each tick, under a lease with a term."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -27,13 +28,13 @@ from levqor.store.database import Database
 from levqor.store.decisions import purge_decisions, record_decision
 from levqor.store.episodes import open_episodes, purge_episodes, sync_episodes
 from levqor.store.flags import FlagsFile, read_flags, write_flag
-from levqor.store.holds import count_down_holds, longest_hold, open_holds
+from levqor.store.holds import count_down_holds, longest_hold, open_holds, purge_holds
 from levqor.store.incidents import mark_own_action, purge_incidents
 from levqor.store.leases import Lease
 from levqor.store.orders import answer_order, open_orders, purge_orders
 from levqor.store.slo import purge_checks
 from levqor.store.timers import checkpoint_timer, quiet_timer, read_timer
-from levqor.store.usage import add_usage, purge_usage
+from levqor.store.usage import add_usage
 
 RENEW_S = 2.0
 ORDERS_S = 0.5
@@ -45,6 +46,19 @@ CARE_S = 600.0
 ACTOR = "autoscale"
 
 log = structlog.get_logger(__name__)
+
+
+Purge = Callable[[Connection, datetime], object]
+"""Drops what has been kept long enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """Work of the leader's beside the tick, each `period_s` seconds. It must be short: while it works, nothing is decided."""
+
+    name: str
+    period_s: float
+    work: Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +77,11 @@ class Parts:
     rollups: RollUps
     watchdog: Watchdog
     incidents: IncidentResponse
+    duties: Sequence[Duty] = ()
+    """More of them, from the parts that `bootstrap` puts beside the autopilot."""
+    purges: Sequence[Purge] = ()
+    causes: Sequence[Callable[[], Causes]] = ()
+    """More causes for an alert, asked at each tick."""
 
 
 def broken_flags_hold(state: FlagsFileState) -> Hold | None:
@@ -123,27 +142,29 @@ class Autopilot:
     def run(self) -> None:
         """The loop. It outlives any error of a turn: it logs and goes on."""
         clock, parts = self._parts.clock, self._parts
-        duties: tuple[tuple[str, float, Callable[[], object]], ...] = (
-            ("tick", parts.tick_s, self.tick),
-            ("roll_up", ROLL_UP_S, self.roll_up),
-            ("slo", SLO_S, parts.watchdog.check),
-            ("budgets", BUDGETS_S, parts.watchdog.watch_budgets),
-            ("incidents", INCIDENTS_S, parts.incidents.turn),
-            ("care", CARE_S, self.care),
+        renew = Duty("renew", RENEW_S, self.renew)
+        duties = (
+            Duty("tick", parts.tick_s, self.tick),
+            Duty("roll_up", ROLL_UP_S, self.roll_up),
+            Duty("slo", SLO_S, parts.watchdog.check),
+            Duty("budgets", BUDGETS_S, parts.watchdog.watch_budgets),
+            Duty("incidents", INCIDENTS_S, parts.incidents.turn),
+            Duty("care", CARE_S, self.care),
+            *parts.duties,
         )
-        due = dict.fromkeys(("renew", *(name for name, _period_s, _work in duties)), clock.monotonic())
+        due = dict.fromkeys((duty.name for duty in (renew, *duties)), clock.monotonic())
 
-        def do_if_due(name: str, period_s: float, work: Callable[[], object]) -> None:
-            if clock.monotonic() >= due[name]:
+        def do_if_due(duty: Duty) -> None:
+            if clock.monotonic() >= due[duty.name]:
                 # The period is kept from the due time, so ticks do not drift; after a stall none is made up for.
-                due[name] = max(due[name] + period_s, clock.monotonic())
-                self._guarded(name, work)
+                due[duty.name] = max(due[duty.name] + duty.period_s, clock.monotonic())
+                self._guarded(duty.name, duty.work)
 
         while not self._stop.is_set():
             for duty in duties:
                 # Before each: a store that hangs makes every duty slow, and together they must not outlast the lease.
-                do_if_due("renew", RENEW_S, self.renew)
-                do_if_due(*duty)
+                do_if_due(renew)
+                do_if_due(duty)
             self._guarded("orders", self.answer_orders)
             self._wake.wait(max(0.0, min(ORDERS_S, min(due.values()) - clock.monotonic())))
             self._wake.clear()
@@ -205,7 +226,10 @@ class Autopilot:
             add_usage(connection, now, reading.fleet.name, reading.fleet.running * elapsed, parts.hourly_cost)
         before = open_episodes(connection)
         already_open = {key: (row["severity"], row["summary"]) for key, row in before.items()}
-        wanted = turn.watch.wanted({**causes(reading, decision, file_state), **parts.watchdog.causes}, already_open, mono)
+        found = {**causes(reading, decision, file_state), **parts.watchdog.causes}
+        for more in parts.causes:
+            found.update(more())
+        wanted = turn.watch.wanted(found, already_open, mono)
         opened, closed = sync_episodes(connection, now, wanted)
         if opened or closed:
             tell_episodes(connection, now, opened, closed, before, open_episodes(connection))
@@ -287,12 +311,15 @@ class Autopilot:
         with self._parts.lease.fenced() as connection:
             purge_decisions(connection, now)
             purge_orders(connection, now)
-            purge_usage(connection, now)
             self._parts.rollups.purge(connection, now)
             purge_checks(connection, now)
             purge_episodes(connection, now)
             purge_changes(connection, now)
             purge_incidents(connection, now)
+            purge_holds(connection, now)
+            for purge in self._parts.purges:
+                purge(connection, now)
+        self._parts.database.give_back_room()
         self._parts.database.watch_log()
 
 

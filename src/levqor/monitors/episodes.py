@@ -64,7 +64,9 @@ def causes(reading: Reading, decision: Decision, file_state: FlagsFileState) -> 
     for key, names in UNKNOWN_GROUPS.items():
         unknown = [name for name in names if _signal(reading, name).is_unknown]
         if unknown and not _READ_FROM[key] & found.keys():
-            found[key] = (PAGE, f"{', '.join(unknown)} unknown: {_signal(reading, unknown[0]).detail}")
+            # Nothing breaks while money is unknown: the brake only forbids steps up.
+            severity = TICKET if key == "unknown:spend" else PAGE
+            found[key] = (severity, f"{', '.join(unknown)} unknown: {_signal(reading, unknown[0]).detail}")
     if file_state.is_broken:
         found["flags"] = (TICKET, f"nothing automatic acts: {file_state.error}")
     if decision.action is Action.FREEZE:

@@ -132,8 +132,13 @@ class IncidentDesk:
         with self._parts.database.read() as connection:
             found = rows.list_incidents(connection, limit, open_only=open_only)
             failed, ages = rows.failed_in_a_row(connection), rows.automatic_ages(connection)
+            refusals = self._parts.response.automatic_refusals(connection)
         since = min(ages, default=None)
-        guards = {"failed_in_a_row": failed, "since_last_automatic_s": None if since is None else round(since, 1)}
+        guards = {
+            "refuses": [{"refused": no.code.value, "reason": no.text} for no in refusals],
+            "failed_in_a_row": failed,
+            "since_last_automatic_s": None if since is None else round(since, 1),
+        }
         return {"incidents": [incident_row(row) for row in found], "guards": guards}
 
     def incident(self, incident_id: int) -> dict[str, Any]:

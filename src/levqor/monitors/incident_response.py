@@ -38,7 +38,18 @@ from levqor.monitors.incident_steps import (
 )
 from levqor.monitors.reading import Look, Reader
 from levqor.monitors.slo_watchdog import Breach
-from levqor.policies.recovery import Facts, PlanFacts, RecoveryLimits, is_empty, may_go_on, plan, refusal, should_recover, verdict
+from levqor.policies.recovery import (
+    Facts,
+    PlanFacts,
+    RecoveryLimits,
+    automatic_refusals,
+    is_empty,
+    may_go_on,
+    plan,
+    refusal,
+    should_recover,
+    verdict,
+)
 from levqor.policies.slo import Standing
 from levqor.ports import Clock
 from levqor.store import incidents as rows
@@ -368,6 +379,10 @@ class IncidentResponse:
             since_own_action_s=rows.own_action_age(connection),
             automatic_ages_s=rows.automatic_ages(connection),
         )
+
+    def automatic_refusals(self, connection: Connection) -> tuple[Refusal, ...]:
+        """What keeps the watchdog from acting now, as far as the database tells."""
+        return automatic_refusals(self._facts(connection, None), self._parts.rules.limits)
 
     def _wishes(self, connection: Connection) -> Facts:
         """What people have said: the flag and the holds. A broken flags file holds everything automatic."""

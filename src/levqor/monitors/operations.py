@@ -28,7 +28,7 @@ from levqor.store.flags import FlagsFile, flag_rows, read_flags, write_flag
 from levqor.store.incidents import mark_own_action
 from levqor.store.leases import LeaseWatch
 from levqor.store.orders import place_order, read_answer, withdraw_order
-from levqor.store.rollups import list_rollups
+from levqor.store.rollups import Counts, sum_counts
 from levqor.store.timers import quiet_timer, read_timer
 
 FRESH_S = 0.5
@@ -240,8 +240,8 @@ class Operations:
         }
         spans = {"1h": ("minute", timedelta(hours=1)), "24h": ("minute", timedelta(hours=24)), "30d": ("hour", timedelta(days=30))}
         with self._parts.database.read() as connection:
-            rows = {name: list_rollups(connection, resolution, now - span, now) for name, (resolution, span) in spans.items()}
-        availability = {name: _availability([data for _start, data in found]) for name, found in rows.items()}
+            counts = {name: sum_counts(connection, resolution, now - span, now, 0) for name, (resolution, span) in spans.items()}
+        availability = {name: _availability(found) for name, found in counts.items()}
         return {**answer, "availability": availability, "unknown": [name for name, value in availability.items() if value is None]}
 
     def ready(self) -> dict[str, Any]:
@@ -519,11 +519,9 @@ def _worker(worker: dict[str, Any]) -> dict[str, Any]:
     return {**worker, "job": worker["job_id"]}
 
 
-def _availability(rows: list[dict[str, Any]]) -> float | None:
+def _availability(counts: Counts) -> float | None:
     """Share of probes that were answered; None without a probe."""
-    total = sum(row["probes"]["total"] for row in rows if row.get("probes"))
-    failed = sum(row["probes"]["failed"] for row in rows if row.get("probes"))
-    return None if total == 0 else 1 - failed / total
+    return None if counts.probes == 0 else 1 - counts.probes_failed / counts.probes
 
 
 def _check(problem: str | None) -> dict[str, Any]:

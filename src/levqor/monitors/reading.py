@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
@@ -16,12 +16,11 @@ from levqor.store.database import Database
 from levqor.store.flags import read_flags
 from levqor.store.holds import paused
 from levqor.store.telemetry import HttpWindow, JobsWindow, ProbesWindow, Telemetry
-from levqor.store.usage import spend_since
 
 SCALING_WINDOW_S = 60.0
 FAILURES_WINDOW_S = 300.0
 AVAILABILITY_WINDOW_S = 300.0
-DAY = timedelta(hours=24)
+SPENDING = ("spend_last_24h", "forecast_next_30d")
 
 T = TypeVar("T")
 
@@ -64,6 +63,18 @@ class Fleet(Protocol):
 
     def publish_paused(self, queues: list[str]) -> None:
         """Hand the paused queues to the workers. Raises StoreDown."""
+        ...
+
+
+class Money(Protocol):
+    """What the spend guard reads, a few indexed reads each."""
+
+    def spend(self, connection: Connection, now: datetime) -> Signal:
+        """Of the guarded categories, in the last 24 h."""
+        ...
+
+    def forecast(self, connection: Connection, now: datetime) -> Signal:
+        """Of the guarded categories, for the next 30 days."""
         ...
 
 
@@ -140,8 +151,18 @@ class Reading:
 class Reader:
     """Gathers a `Reading` from adapters that are handed in."""
 
-    def __init__(self, scope: Scope, engine: Engine, telemetry: Telemetry, fleet: Fleet, database: Database, clock: Clock) -> None:
-        self.scope, self._engine, self._telemetry = scope, engine, telemetry
+    def __init__(
+        self,
+        scope: Scope,
+        engine: Engine,
+        telemetry: Telemetry,
+        fleet: Fleet,
+        database: Database,
+        clock: Clock,
+        money: Money | None = None,
+    ) -> None:
+        """`money` None: nothing here knows of any."""
+        self.scope, self._engine, self._telemetry, self._money = scope, engine, telemetry, money
         self._fleet, self._database, self._clock = fleet, database, clock
 
     def look(self) -> Look:
@@ -164,17 +185,21 @@ class Reader:
 
     def assemble(self, look: Look, connection: Connection) -> Reading:
         """The reading, with the facts that live in the database as `connection` sees them."""
-        now = self._clock.now()
         paused_names = tuple(row["queue"] for row in paused(connection))
-        spend = Signal.of(float(spend_since(connection, now - DAY)))
-        return self._reading(look, int(read_flags(connection)[WORKER_COUNT]), paused_names, spend)
+        return self._reading(look, int(read_flags(connection)[WORKER_COUNT]), paused_names, self._spending(connection))
+
+    def _spending(self, connection: Connection) -> dict[str, Signal]:
+        if self._money is None:
+            return dict.fromkeys(SPENDING, Signal.not_configured("nothing here counts money"))
+        now = self._clock.now()
+        return {"spend_last_24h": self._money.spend(connection, now), "forecast_next_30d": self._money.forecast(connection, now)}
 
     def without_database(self, look: Look, problem: str) -> Reading:
         """What can still be said while the database does not answer; the target shown is 0 and means nothing."""
-        return self._reading(look, 0, (), Signal.unknown(problem), {"database": problem})
+        return self._reading(look, 0, (), dict.fromkeys(SPENDING, Signal.unknown(problem)), {"database": problem})
 
     def _reading(
-        self, look: Look, target: int, paused_names: tuple[str, ...], spend: Signal, problems: dict[str, str] | None = None
+        self, look: Look, target: int, paused_names: tuple[str, ...], spending: dict[str, Signal], problems: dict[str, str] | None = None
     ) -> Reading:
         report = None if isinstance(look.report, str) else look.report
         queues = None if isinstance(look.queues, str) else look.queues
@@ -196,7 +221,7 @@ class Reader:
             **_queue_signals(look.queues, paused_names),
             failures_5m=_failures(look.jobs),
             availability=_availability(look.probes),
-            spend_last_24h=spend,
+            **spending,
         )
         found = {name: part for name, part in _parts(look).items() if isinstance(part, str)}
         return Reading(signals, fleet, queues, workers, report, {**found, **(problems or {})}, self._clock.now())

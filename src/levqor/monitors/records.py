@@ -9,11 +9,15 @@ from levqor.domain.fleet import FleetKind, FleetState, Room
 from levqor.domain.signals import Signal, Signals, SignalState
 from levqor.policies.scaling import Context, ScalingRules, decide
 
+MONEY = ("daily_spend_limit", "worker_hourly_cost")
+"""Rules that are Decimals, written as text. A record older than one of them holds none."""
+
 
 def to_record(signals: Signals, context: Context, decision: Decision, **facts: Any) -> dict[str, Any]:
     """The record of one decision: what was read, under which rules, what was decided. `facts`: mode, applied, ..."""
     written = decision.as_dict()
-    del written["inputs"]  # they are among the signals and the rules
+    for name in ("inputs", "guard"):
+        del written[name]  # they follow from the signals and the rules
     return {
         "decision": written,
         "signals": {name: _pack(getattr(signals, name)) for name in Signals.names()},
@@ -21,7 +25,7 @@ def to_record(signals: Signals, context: Context, decision: Decision, **facts: A
             "calm_s": round(context.calm_s, 3),
             "hold": None if context.hold is None else context.hold.as_dict(),
             "fleet": {**asdict(context.fleet), "kind": context.fleet.kind.value},
-            "rules": {**asdict(context.rules), "daily_spend_limit": _text(context.rules.daily_spend_limit)},
+            "rules": {**asdict(context.rules), **{name: _text(getattr(context.rules, name)) for name in MONEY}},
         },
         **facts,
     }
@@ -38,7 +42,8 @@ def inputs_of(record: dict[str, Any]) -> tuple[Signals, Context]:
     context = record["context"]
     fleet = context["fleet"]
     rules = context["rules"]
-    limit = rules["daily_spend_limit"]
+    money = {name: Decimal(rules[name]) for name in MONEY if rules.get(name) is not None}
+    guarded = {"guard_categories": tuple(rules["guard_categories"])} if "guard_categories" in rules else {}
     return signals, Context(
         fleet=FleetState(
             **{
@@ -48,7 +53,7 @@ def inputs_of(record: dict[str, Any]) -> tuple[Signals, Context]:
                 **{name: tuple(fleet[name]) for name in ("queues", "paused_queues", "unserved_queues")},
             }
         ),
-        rules=ScalingRules(**{**rules, "daily_spend_limit": None if limit is None else Decimal(limit)}),
+        rules=ScalingRules(**{**rules, **money, **guarded}),
         calm_s=context["calm_s"],
         hold=None if context["hold"] is None else Hold(**context["hold"]),
     )
@@ -58,7 +63,7 @@ def to_answer(record: dict[str, Any]) -> dict[str, Any]:
     """A record as the API shows it: the decision with its inputs, and what became of it."""
     decision = replay(record).as_dict()
     rest = {name: value for name, value in record.items() if name not in ("decision", "signals", "context")}
-    return {**rest, **record["decision"], "inputs": decision["inputs"], "calm_s": record["context"]["calm_s"]}
+    return {**rest, **record["decision"], "inputs": decision["inputs"], "guard": decision["guard"], "calm_s": record["context"]["calm_s"]}
 
 
 def _pack(signal: Signal) -> list[Any]:

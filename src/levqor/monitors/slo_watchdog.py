@@ -13,7 +13,7 @@ from levqor.policies.slo import CALLS_AFTER, Count, Judgement, Objective, Standi
 from levqor.ports import Clock
 from levqor.store.database import Database
 from levqor.store.leases import Lease
-from levqor.store.rollups import list_rollups
+from levqor.store.rollups import Counts, sum_counts
 from levqor.store.slo import list_checks, read_streak, write_check, write_streak
 from levqor.store.telemetry import Span, Telemetry
 
@@ -47,6 +47,15 @@ class Objectives:
     def series(self) -> dict[str, timedelta]:
         """Each series by name: it judges its own disjoint windows (spec W1)."""
         return {_span(width): width for width in self.windows}
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """Each objective by name, for people."""
+        return {
+            LATENCY: f"P99 < {self.p99_ms:g} ms",
+            ERRORS: f"error rate < {self.error_rate:.3%}",
+            AVAILABILITY: f"availability > {self.availability:.3%}",
+        }
 
     def all(self) -> tuple[Objective, ...]:
         return (
@@ -161,26 +170,7 @@ class Watchdog:
 
     def budgets(self) -> dict[str, dict[str, Any]]:
         """For each objective: the share of the 30-day budget that is left, and the burn rate over each rule's windows."""
-        now = self.clock.now()
-        spans = sorted({span for rule in BURN_RULES for span in (rule.long, rule.short)} | {BUDGET_PERIOD})
-        with self.database.read() as connection:
-            rows = {
-                span: [data for _start, data in list_rollups(connection, "minute" if span < timedelta(days=1) else "hour", now - span, now)]
-                for span in spans
-            }
-        totals = {span: _totals(found, self.objectives.p99_ms) for span, found in rows.items()}
-        answer = {}
-        for objective in self.objectives.all():
-            rates = {span: burn_rate(*totals[span][objective.name], objective.allowed) for span in spans}
-            answer[objective.name] = {
-                "allowed": objective.allowed,
-                "total": totals[BUDGET_PERIOD][objective.name][0],
-                "bad": totals[BUDGET_PERIOD][objective.name][1],
-                "budget_left": budget_left(*totals[BUDGET_PERIOD][objective.name], objective.allowed),
-                "burn": {_span(span): rate for span, rate in rates.items()},
-                "alerts": [_rule(rule) for rule in BURN_RULES if burns(rule, rates[rule.long], rates[rule.short])],
-            }
-        return answer
+        return error_budgets(self.database, self.objectives, self.clock.now())
 
     def _burning(self, budgets: dict[str, dict[str, Any]]) -> Iterable[tuple[str, BurnRule, str]]:
         for name, budget in budgets.items():
@@ -199,11 +189,7 @@ class Watchdog:
         except StoreDown:
             now = None
         return {
-            "objectives": {
-                LATENCY: f"P99 < {self.objectives.p99_ms:g} ms",
-                ERRORS: f"error rate < {self.objectives.error_rate:.3%}",
-                AVAILABILITY: f"availability > {self.objectives.availability:.3%}",
-            },
+            "objectives": self.objectives.texts,
             "evidence": "literal" if self.objectives.is_literal else "significant",
             "now": now,
             "series": {
@@ -219,6 +205,29 @@ class Watchdog:
             "budgets": self.budgets(),
             "unknown": ["now"] if now is None else [],
         }
+
+
+def error_budgets(database: Database, objectives: Objectives, now: datetime) -> dict[str, dict[str, Any]]:
+    """As `Watchdog.budgets`, for whoever has no watchdog: it needs the roll-ups alone."""
+    spans = sorted({span for rule in BURN_RULES for span in (rule.long, rule.short)} | {BUDGET_PERIOD})
+    with database.read() as connection:
+        counts = {
+            span: sum_counts(connection, "minute" if span < timedelta(days=1) else "hour", now - span, now, objectives.p99_ms)
+            for span in spans
+        }
+    totals = {span: _totals(found) for span, found in counts.items()}
+    answer = {}
+    for objective in objectives.all():
+        rates = {span: burn_rate(*totals[span][objective.name], objective.allowed) for span in spans}
+        answer[objective.name] = {
+            "allowed": objective.allowed,
+            "total": totals[BUDGET_PERIOD][objective.name][0],
+            "bad": totals[BUDGET_PERIOD][objective.name][1],
+            "budget_left": budget_left(*totals[BUDGET_PERIOD][objective.name], objective.allowed),
+            "burn": {_span(span): rate for span, rate in rates.items()},
+            "alerts": [_rule(rule) for rule in BURN_RULES if burns(rule, rates[rule.long], rates[rule.short])],
+        }
+    return answer
 
 
 def ended_windows(judged_until: datetime | None, now: datetime, width: timedelta) -> list[datetime]:
@@ -256,14 +265,11 @@ def _counts(span: Span | None, problem: str | None, p99_ms: float) -> dict[str, 
     }
 
 
-def _totals(rows: list[dict[str, Any]], p99_ms: float) -> dict[str, tuple[int, int]]:
-    http = sum(row["http"]["total"] for row in rows)
-    slow = sum(int(row["http"]["over"].get(repr(float(p99_ms)), 0)) for row in rows)
-    probes = sum(row["probes"]["total"] for row in rows)
+def _totals(counts: Counts) -> dict[str, tuple[int, int]]:
     return {
-        LATENCY: (http, slow),
-        ERRORS: (http, sum(row["http"]["failed"] for row in rows)),
-        AVAILABILITY: (probes, sum(row["probes"]["failed"] for row in rows)),
+        LATENCY: (counts.requests, counts.slow),
+        ERRORS: (counts.requests, counts.failed),
+        AVAILABILITY: (counts.probes, counts.probes_failed),
     }
 
 

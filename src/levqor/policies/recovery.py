@@ -63,7 +63,7 @@ def should_recover(signals: Signals, breach: Cause | None) -> tuple[str, ...]:
 
 def refusal(call: Call, facts: Facts, limits: RecoveryLimits) -> Refusal | None:
     """The first guard that says no. A person's call passes all but the single flight and a store or database that is down."""
-    return _binding(facts) or (_automatic(facts, limits) if call.is_automatic else None)
+    return next(iter(automatic_refusals(facts, limits)), None) if call.is_automatic else _binding(facts)
 
 
 def may_go_on(facts: Facts) -> Refusal | None:
@@ -81,9 +81,11 @@ def _binding(facts: Facts) -> Refusal | None:
     return None
 
 
-def _automatic(facts: Facts, limits: RecoveryLimits) -> Refusal | None:
+def automatic_refusals(facts: Facts, limits: RecoveryLimits) -> tuple[Refusal, ...]:
+    """Every guard that says no to the watchdog now, the weightiest first; none: it may act."""
     guards = (_off(facts), _held(facts), _disarmed(facts, limits), _attempts(facts, limits), _own_action(facts, limits))
-    return next((guard for guard in (*guards, _cooldown(facts, limits), _caps(facts, limits)) if guard is not None), None)
+    said = (_binding(facts), *guards, _cooldown(facts, limits), _caps(facts, limits))
+    return tuple(guard for guard in said if guard is not None)
 
 
 def _off(facts: Facts) -> Refusal | None:

@@ -3,12 +3,13 @@
 from dataclasses import dataclass, field
 from decimal import Decimal
 from math import floor
+from typing import Any
 
 from levqor.domain.decisions import Action, Code, Decision, Hold, Reason
 from levqor.domain.fleet import FleetState
 from levqor.domain.signals import Signal, Signals, SignalState
 from levqor.policies.room import no_room
-from levqor.policies.spend_guard import Spend, guard_spend
+from levqor.policies.spend_guard import HOURS_PER_DAY, Spend, SpendVerdict, guard_spend, step_price
 
 INPUTS = ("queue_depth", "p95_ms", "requests", "slow_requests", "error_rate", "spend_last_24h", "forecast_next_30d")
 
@@ -33,6 +34,10 @@ class ScalingRules:
     """With fewer requests in the window P95 has no vote upwards."""
     daily_spend_limit: Decimal | None = None
     """Money allowed per day; None: the spend guard is not configured."""
+    worker_hourly_cost: Decimal = Decimal(0)
+    """The price of a step: one worker for one hour."""
+    guard_categories: tuple[str, ...] = ("workers", "infra", "ai")
+    """What the guarded figures are made of: what a team can control."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +96,14 @@ def decide(signals: Signals, context: Context) -> Decision:
 
     if context.hold is not None:
         voting = [Reason(Code.HELD, _held_text(context.hold)), *_as_notes(pressure)]
-        return _decision(Action.HOLD, fleet.target, signals, context, voting + notes)
+        return _decision(Action.HOLD, fleet.target, signals, context, voting + notes, guard)
     if pressure:
         action, reasons = _step_up(pressure, guard.spend, guard.text, context)
+        notes += _price_notes(rules)
     else:
         action, reasons = _step_down(signals, calm, guard.spend, guard.text, context)
     step = {Action.SCALE_UP: 1, Action.SCALE_DOWN: -1}.get(action, 0)
-    return _decision(action, fleet.target + step, signals, context, reasons + notes)
+    return _decision(action, fleet.target + step, signals, context, reasons + notes, guard)
 
 
 def _pressure(signals: Signals, rules: ScalingRules) -> tuple[list[Reason], list[Reason]]:
@@ -131,6 +137,11 @@ def _step_up(pressure: list[Reason], spend: Spend, spend_text: str, context: Con
     if fleet.target >= rules.max_workers:
         return Action.HOLD, [Reason(Code.AT_MAX, f"target {fleet.target} is the maximum {rules.max_workers}"), *_as_notes(pressure), *notes]
     return Action.SCALE_UP, pressure + notes
+
+
+def _price_notes(rules: ScalingRules) -> list[Reason]:
+    price = step_price(rules.worker_hourly_cost, rules.daily_spend_limit)
+    return [Reason(Code.STEP_PRICE, price, votes=False)] if price else []
 
 
 def _local_obstacles(fleet: FleetState) -> list[tuple[Code, str]]:
@@ -179,7 +190,7 @@ def _held_text(hold: Hold) -> str:
     return f"held by {hold.owner} {until}: {hold.why}"
 
 
-def _decision(action: Action, target: int, signals: Signals, context: Context, reasons: list[Reason]) -> Decision:
+def _decision(action: Action, target: int, signals: Signals, context: Context, reasons: list[Reason], guard: SpendVerdict) -> Decision:
     inputs: dict[str, Signal] = {name: getattr(signals, name) for name in INPUTS}
     limit = context.rules.daily_spend_limit
     inputs["DAILY_SPEND_LIMIT"] = Signal.not_configured("not set") if limit is None else Signal.of(float(limit))
@@ -191,7 +202,15 @@ def _decision(action: Action, target: int, signals: Signals, context: Context, r
         inputs=inputs,
         reasons=tuple(reasons),
         next=_next(action, signals, context),
+        guard=_guard_figures(guard, context.rules),
     )
+
+
+def _guard_figures(verdict: SpendVerdict, rules: ScalingRules) -> dict[str, Any]:
+    """The guard's word with the price of a step; None where no price is set."""
+    hour = rules.worker_hourly_cost or None
+    price = {"step_per_hour": hour and float(hour), "step_per_day": hour and float(hour * HOURS_PER_DAY)}
+    return {**verdict.as_dict(), "categories": list(rules.guard_categories), **price}
 
 
 def _next(action: Action, signals: Signals, context: Context) -> str:

@@ -1,7 +1,8 @@
 """SQLite (write-ahead log) or PostgreSQL behind one door."""
 
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, Operationa
 from sqlalchemy.schema import CreateSchema
 
 from levqor.domain.errors import DatabaseDown, LevqorError, UsageError
+from levqor.store.exact_sums import teach_sqlite
 from levqor.store.schema import SCHEMA, metadata
 
 VERSION_TABLE = "levqor_version"
@@ -21,6 +23,7 @@ BUSY_TIMEOUT_MS = 5_000
 CONNECT_TIMEOUT_S = 3
 STATEMENT_TIMEOUT_MS = 5_000
 WAL_LIMIT_BYTES = 16 * 1024 * 1024
+FREE_PAGES_MIN, FREE_SHARE_MIN, FREE_PAGES_AT_ONCE = 4_096, 0.25, 2_048
 
 
 class SchemaError(LevqorError):
@@ -78,23 +81,22 @@ class Database:
             yield
         except (OperationalError, InterfaceError) as error:
             raise DatabaseDown(f"database {self.label}: {_first_line(error)}") from error
+        except sqlite3.OperationalError as error:
+            raise DatabaseDown(f"database {self.label}: {error}") from error
         except DBAPIError as error:
             if error.connection_invalidated:
                 raise DatabaseDown(f"database {self.label}: {_first_line(error)}") from error
             raise
 
-    def migrate(self) -> None:
-        """Bring the schema to this version. Raises SchemaError, and changes nothing, where the database is newer."""
+    def migrate(self, revision: str = "head") -> None:
+        """Bring the schema to this version, or up to an older one. Raises SchemaError, and changes nothing, where the database is newer."""
+        self._refuse_newer_file()
         with self._errors(), self._engine.connect() as connection:
             newest = _script().get_current_head()
             current = self._revision(connection)
             if current == newest:
                 return
-            known = {revision.revision for revision in _script().walk_revisions()}
-            if current is not None and current not in known:
-                raise SchemaError(
-                    f"database {self.label} has schema {current}, newer than this Levqor ({newest}): install the newer version"
-                )
+            self._refuse_newer(current)
             connection.rollback()
             with connection.execution_options(levqor_write=True).begin():
                 if not self.is_sqlite:
@@ -103,7 +105,25 @@ class Database:
                     connection.execute(CreateSchema(SCHEMA, if_not_exists=True))
                 config = _alembic_config()
                 config.attributes["connection"] = connection
-                command.upgrade(config, "head")
+                command.upgrade(config, revision)
+
+    def _refuse_newer_file(self) -> None:
+        """Look before our own connections do: they turn the file's journal to the write-ahead log, which is a change."""
+        if not self.is_sqlite or not Path(str(self.url.database)).exists():
+            return
+        with closing(sqlite3.connect(f"{Path(str(self.url.database)).absolute().as_uri()}?mode=rw", uri=True)) as file:
+            try:
+                found = file.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchone()  # noqa: S608 (our own word)
+            except sqlite3.Error:
+                return  # a new or a damaged one: the next connection says what it is
+        self._refuse_newer(None if found is None else found[0])
+
+    def _refuse_newer(self, current: str | None) -> None:
+        known = known_revisions()
+        if current is not None and current not in known:
+            raise SchemaError(
+                f"database {self.label} has schema {current}, newer than this Levqor ({known[-1]}): install the newer version"
+            )
 
     def check(self) -> str:
         """The schema's version. Raises DatabaseDown, or SchemaError where it is not this version's."""
@@ -112,6 +132,11 @@ class Database:
         if current != newest:
             raise SchemaError(f"database {self.label} has schema {current}, this version needs {newest}: run `levqor up` to migrate")
         return str(current)
+
+    def is_untouched(self) -> bool:
+        """Has no Levqor made its tables here yet?"""
+        with self.read() as connection:
+            return self._revision(connection) is None
 
     def drop_everything(self) -> list[str]:
         """Remove every table of Levqor's own, and nothing else; their names."""
@@ -136,6 +161,19 @@ class Database:
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         return size
 
+    def give_back_room(self) -> int:
+        """Shorten SQLite's file by some of its free pages once they are many; how many pages it gave back."""
+        if not self.is_sqlite:
+            return 0
+        timeout_s = BUSY_TIMEOUT_MS / 1_000
+        with self._errors(), closing(sqlite3.connect(str(self.url.database), timeout=timeout_s, isolation_level=None)) as file:
+            pages, free = (int(file.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("page_count", "freelist_count"))
+            if free < FREE_PAGES_MIN or free < pages * FREE_SHARE_MIN:
+                return 0
+            # A little at a time, since all others wait for the write lock meanwhile. A script is stepped through to its end, a page a step.
+            file.executescript(f"PRAGMA incremental_vacuum({FREE_PAGES_AT_ONCE})")
+            return free - int(file.execute("PRAGMA freelist_count").fetchone()[0])
+
     def close(self) -> None:
         self._engine.dispose()
 
@@ -150,8 +188,11 @@ def _sqlite_engine(url: URL) -> Engine:
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves
-        for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        # Room that purges free can be given back only in a file that was begun so; in any other it is a word without effect.
+        begun = ("auto_vacuum=INCREMENTAL", "journal_mode=WAL")
+        for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", *begun, "synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
+        teach_sqlite(connection)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
@@ -183,6 +224,11 @@ def _alembic_config() -> Config:
 
 def _script() -> ScriptDirectory:
     return ScriptDirectory.from_config(_alembic_config())
+
+
+def known_revisions() -> list[str]:
+    """Every version of the schema that this code knows, the oldest first."""
+    return [script.revision for script in reversed(list(_script().walk_revisions()))]
 
 
 def _first_line(error: DBAPIError) -> str:

@@ -1,6 +1,6 @@
 """Holds: a person's word that nothing automatic acts (spec L2), and paused queues."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -10,6 +10,7 @@ from levqor.domain.decisions import Hold
 from levqor.domain.errors import Conflict
 from levqor.store.schema import holds, paused_queues
 
+KEEP = timedelta(days=366)
 MANUAL = "manual"
 PERSON = "person"
 
@@ -71,3 +72,8 @@ def pause_queue(connection: Connection, now: datetime, queue: str, owner: str, w
 def resume_queue(connection: Connection, queue: str) -> bool:
     """Was it paused?"""
     return connection.execute(delete(paused_queues).where(paused_queues.c.queue == queue)).rowcount == 1
+
+
+def purge_holds(connection: Connection, now: datetime) -> None:
+    """Drop holds that ended long ago; those in force stay, however old."""
+    connection.execute(delete(holds).where(holds.c.ended_at < now - KEEP))

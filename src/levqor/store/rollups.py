@@ -1,5 +1,6 @@
 """Roll-ups of telemetry: minutes for 24 hours, hours for 30 days, days for a year."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -40,6 +41,31 @@ def list_rollups(connection: Connection, resolution: str, since: datetime, until
         rollups.c.resolution == resolution, rollups.c.start >= since, rollups.c.start < until
     )
     return [(row.start, row.data) for row in connection.execute(query.order_by(rollups.c.start))]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What a span held: requests, those that failed and that took too long, probes and those that failed."""
+
+    requests: int = 0
+    failed: int = 0
+    slow: int = 0
+    probes: int = 0
+    probes_failed: int = 0
+
+
+def sum_counts(connection: Connection, resolution: str, since: datetime, until: datetime, slow_ms: float) -> Counts:
+    """The counts of the roll-ups that start in [since, until), added up where they lie: a month of sketches is megabytes to read."""
+    paths = (("http", "total"), ("http", "failed"), ("http", "over", repr(float(slow_ms))), ("probes", "total"), ("probes", "failed"))
+    sums = [func.coalesce(func.sum(rollups.c.data[path].as_integer()), 0) for path in paths]
+    this = (rollups.c.resolution == resolution, rollups.c.start >= since, rollups.c.start < until)
+    return Counts(*(int(total) for total in connection.execute(select(*sums).where(*this)).one()))
+
+
+def list_starts(connection: Connection, resolution: str, since: datetime, until: datetime) -> list[datetime]:
+    """When the roll-ups in [since, until) start, the oldest first."""
+    query = select(rollups.c.start).where(rollups.c.resolution == resolution, rollups.c.start >= since, rollups.c.start < until)
+    return [row.start for row in connection.execute(query.order_by(rollups.c.start))]
 
 
 def last_rollup(connection: Connection, resolution: str, before: datetime) -> datetime | None:

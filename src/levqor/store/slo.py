@@ -42,5 +42,10 @@ def list_checks(connection: Connection, series: str, limit: int) -> list[dict[st
     ]
 
 
+def last_judged(connection: Connection) -> datetime | None:
+    """When a check was last made."""
+    return connection.execute(select(slo_checks.c.judged_at).order_by(slo_checks.c.judged_at.desc()).limit(1)).scalar_one_or_none()
+
+
 def purge_checks(connection: Connection, now: datetime) -> None:
     connection.execute(delete(slo_checks).where(slo_checks.c.window_start < now - KEEP))

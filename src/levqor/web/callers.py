@@ -86,3 +86,8 @@ def admin_verdict(headers: Headers, token: SecretStr | None) -> Verdict:
     if not given:
         return Verdict.NONE
     return Verdict.RIGHT if all([is_same(one, token) for one in given]) else Verdict.WRONG
+
+
+def admin_verdict_of(given: str, token: SecretStr | None) -> bool:
+    """Is a token that came in a body the admin's?"""
+    return token is not None and is_same(given, token)

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from starlette.responses import Response
 
 from levqor.domain.dead_letters import Selection
+from levqor.web import incident_models as shapes
 from levqor.web.answers import Json
 from levqor.web.auth import Access, Actor
 from levqor.web.once import Key, RawBody, acted, once
@@ -81,7 +82,12 @@ def router(services: Services, access: Access) -> APIRouter:
             raise ProblemError(503, "No queue engine is configured here.")
         return services.dead_letters
 
-    @routes.get("/ops/dead", dependencies=admin, openapi_extra=_parameters("queue", "limit", "cursor", "group"))
+    @routes.get(
+        "/ops/dead",
+        dependencies=admin,
+        openapi_extra=_parameters("queue", "limit", "cursor", "group"),
+        responses={200: {"model": shapes.DeadPage | shapes.DeadGroups}},
+    )
     def dead(request: Request) -> Response:
         """Dead letters, the last to die first; `group=true`: by exception class and function."""
         query = Query(request, ("queue", "limit", "cursor", "group"))
@@ -89,19 +95,34 @@ def router(services: Services, access: Access) -> APIRouter:
         queue, limit, cursor = _page(query, request)
         return Json(desk().groups(queue) if is_grouped else desk().dead(queue, limit, cursor))
 
-    @routes.get("/ops/dead/quarantined", dependencies=admin, openapi_extra=_parameters("queue", "limit", "cursor"))
+    @routes.get(
+        "/ops/dead/quarantined",
+        dependencies=admin,
+        openapi_extra=_parameters("queue", "limit", "cursor"),
+        responses={200: {"model": shapes.QuarantinePage}},
+    )
     def quarantined(request: Request) -> Response:
         """What died again after too many flushes, with its error."""
         query = Query(request, ("queue", "limit", "cursor"))
         return Json(desk().quarantined(*_page(query, request)))
 
-    @routes.post("/ops/dead/quarantined/release", dependencies=admin, openapi_extra=described(ReleaseOrder))
+    @routes.post(
+        "/ops/dead/quarantined/release",
+        dependencies=admin,
+        openapi_extra=described(ReleaseOrder),
+        responses={200: {"model": shapes.ReleaseAnswer}},
+    )
     def release(order: Release, actor: Actor, key: Key, body: RawBody) -> Response:
         """Quarantined jobs are dead letters like others again."""
         ids = None if order.all else order.ids
         return acted(services.idempotency, "release", key, body, lambda: desk().release(ids, actor, order.queue, dry_run=order.dry_run))
 
-    @routes.post("/ops/dead/requeue", dependencies=admin, openapi_extra=described(RequeueOrder))
+    @routes.post(
+        "/ops/dead/requeue",
+        dependencies=admin,
+        openapi_extra=described(RequeueOrder),
+        responses={200: {"model": shapes.RequeueAnswer}, 202: {"model": shapes.RequeueAnswer}},
+    )
     def requeue(order: Requeue, actor: Actor, key: Key, body: RawBody) -> Response:
         """Flush what is selected. 202 where it goes on after the answer."""
 
@@ -113,12 +134,12 @@ def router(services: Services, access: Access) -> APIRouter:
 
         return once(services.idempotency, "requeue", key, body, act, is_repeatable=True)
 
-    @routes.post("/ops/dead/drop", dependencies=admin, openapi_extra=described(SelectOrder))
+    @routes.post("/ops/dead/drop", dependencies=admin, openapi_extra=described(SelectOrder), responses={200: {"model": shapes.DropAnswer}})
     def drop(order: Select, actor: Actor, key: Key, body: RawBody) -> Response:
         """Remove what is selected for good."""
         return acted(services.idempotency, "drop", key, body, lambda: desk().drop(selection_of(order), actor, dry_run=order.dry_run))
 
-    @routes.get("/ops/dead/{job_id}", dependencies=admin)
+    @routes.get("/ops/dead/{job_id}", dependencies=admin, responses={200: {"model": shapes.DeadLetterStory}})
     def show(job_id: str) -> Response:
         """One dead letter with its last traceback."""
         return Json(desk().show(known_name(job_id)))

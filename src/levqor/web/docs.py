@@ -2,6 +2,7 @@
 
 import importlib.resources
 from html import escape
+from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.responses import HTMLResponse, Response
@@ -42,17 +43,22 @@ PAGE = """<!doctype html>
 """
 
 
+def description(app: FastAPI, base_path: str) -> dict[str, Any]:
+    """The API as OpenAPI, with the ways to say who asks."""
+    schema = app.openapi()
+    parts = {**schema.get("components", {}), "securitySchemes": SECURITY}
+    any_of: list[dict[str, list[str]]] = [{}]
+    any_of += [{name: []} for name in SECURITY]
+    return {**schema, "components": parts, "security": any_of, "servers": [{"url": base_path or "/"}]}
+
+
 def router(app: FastAPI, base_path: str, access: Access) -> APIRouter:
     """The page and its parts: a fixed list of files, read from the package that carries them."""
     routes = APIRouter(include_in_schema=False, dependencies=[Depends(access.reader)])
 
     @routes.get("/openapi.json")
-    def description() -> Response:
-        schema = app.openapi()
-        parts = {**schema.get("components", {}), "securitySchemes": SECURITY}
-        any_of: list[dict[str, list[str]]] = [{}]
-        any_of += [{name: []} for name in SECURITY]
-        return Json({**schema, "components": parts, "security": any_of, "servers": [{"url": base_path or "/"}]})
+    def described() -> Response:
+        return Json(description(app, base_path))
 
     @routes.get("/docs")
     async def page() -> Response:

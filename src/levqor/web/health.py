@@ -34,9 +34,4 @@ def router(services: Services, access: Access) -> APIRouter:
     routes.add_api_route("/readyz", readyz, methods=["GET"], responses={200: {"model": models.Ready}, 503: {"model": models.Ready}})
     routes.add_api_route("/readyz", readyz, methods=["HEAD"], include_in_schema=False)
 
-    @routes.get("/billing/health", dependencies=[Depends(access.reader)], responses={200: {"model": models.Billing}})
-    async def billing_health() -> Response:
-        """Billing is not read yet: said, not guessed."""
-        return Json({"status": "not_configured", "detail": "no billing source is set"})
-
     return routes

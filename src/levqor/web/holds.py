@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path
 from starlette.responses import Response
 
+from levqor.web import record_models as shapes
 from levqor.web.answers import Json
 from levqor.web.auth import Access, Actor
 from levqor.web.once import Key, RawBody, acted
@@ -22,7 +23,7 @@ def router(services: Services, access: Access) -> APIRouter:
     admin = [Depends(access.admin)]
     operations = services.operations
 
-    @routes.get("/ops/holds", dependencies=[Depends(access.reader)])
+    @routes.get("/ops/holds", dependencies=[Depends(access.reader)], responses={200: {"model": shapes.Stops}})
     def holds() -> Response:
         """Who holds the autopilot, and which queues are paused."""
         return Json({"holds": operations.holds(), "paused": operations.paused()})

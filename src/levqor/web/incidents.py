@@ -7,6 +7,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from levqor.domain.incidents import Call
+from levqor.web import incident_models as shapes
 from levqor.web.answers import Json
 from levqor.web.auth import Access, Actor
 from levqor.web.once import Key, RawBody, acted, once
@@ -33,7 +34,11 @@ def router(services: Services, desk: IncidentDesk, access: Access) -> APIRouter:
     """Routes about incidents; all are the admin's."""
     routes = APIRouter(tags=["incidents"], dependencies=[Depends(access.admin)])
 
-    @routes.post("/ops/recover", openapi_extra=described(RecoverOrder, required=False))
+    @routes.post(
+        "/ops/recover",
+        openapi_extra=described(RecoverOrder, required=False),
+        responses={200: {"model": shapes.RecoverAnswer}, 202: {"model": shapes.RecoverAnswer}},
+    )
     def recover(order: Recover, actor: Actor, key: Key, body: RawBody) -> Response:
         """Flush dead letters, restart the workers, rotate the app: what there is cause for. 202: not finished within `wait_s`."""
 
@@ -46,7 +51,7 @@ def router(services: Services, desk: IncidentDesk, access: Access) -> APIRouter:
             return Json(act("")[1])
         return once(services.idempotency, "recover", key, body, act)
 
-    @routes.get("/ops/incidents")
+    @routes.get("/ops/incidents", responses={200: {"model": shapes.Incidents}})
     def incidents(request: Request) -> Response:
         """Incidents, newest first; `open_only=true`: only what goes on."""
         query = Query(request, ("limit", "open_only"))
@@ -54,12 +59,12 @@ def router(services: Services, desk: IncidentDesk, access: Access) -> APIRouter:
         query.check()
         return Json(desk.incidents(limit, open_only))
 
-    @routes.get("/ops/incidents/{incident_id}")
+    @routes.get("/ops/incidents/{incident_id}", responses={200: {"model": shapes.IncidentStory}})
     def incident(incident_id: Annotated[int, Path(ge=1, le=MAX_ID)]) -> Response:
         """One incident: its recoveries, their steps, and the signals around it."""
         return Json(desk.incident(incident_id))
 
-    @routes.post("/ops/rearm")
+    @routes.post("/ops/rearm", responses={200: {"model": shapes.Rearmed}})
     def rearm(actor: Actor, key: Key, body: RawBody) -> Response:
         """Arm automatic recoveries again after failures."""
         return acted(services.idempotency, "rearm", key, body, lambda: desk.rearm(actor))

@@ -3,6 +3,8 @@
 import asyncio
 import math
 from collections import OrderedDict, deque
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from starlette.datastructures import Headers
@@ -93,21 +95,22 @@ class RateLimit:
 
 
 class RequestSize:
-    """Bounds the head's and the body's size, and the time that the body takes."""
+    """Bounds the head's and the body's size, and the time that the body takes. `larger`: paths with a bound of their own."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        self._app, self._settings = app, settings
+    def __init__(self, app: ASGIApp, settings: Settings, larger: Mapping[str, int] = MappingProxyType({})) -> None:
+        self._app, self._settings, self._larger = app, settings, larger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        refusal = self._refusal(scope)
+        max_bytes = self._larger.get(str(scope["path"]).removeprefix(scope.get("root_path", "")), self._settings.body_max_bytes)
+        refusal = self._refusal(scope, max_bytes)
         if refusal is not None:
             return await problem(refusal.status_code, refusal.detail)(scope, receive, send)
-        bounded = BoundedBody(receive, self._settings.body_max_bytes, self._settings.body_timeout_s)
+        bounded = BoundedBody(receive, max_bytes, self._settings.body_timeout_s)
         return await self._app(scope, bounded.receive, send)
 
-    def _refusal(self, scope: Scope) -> ProblemError | None:
+    def _refusal(self, scope: Scope, max_bytes: int) -> ProblemError | None:
         head_bytes = len(scope.get("raw_path") or b"") + len(scope["query_string"])
         head_bytes += sum(len(name) + len(value) + 4 for name, value in scope["headers"])
         if head_bytes > self._settings.header_max_bytes:
@@ -115,7 +118,7 @@ class RequestSize:
         length = Headers(scope=scope).get("content-length", "0")
         if not (length.isascii() and length.isdigit()) or len(length) > 20:
             return ProblemError(400, "Content-Length is not a number.")
-        return too_large(self._settings.body_max_bytes) if int(length) > self._settings.body_max_bytes else None
+        return too_large(max_bytes) if int(length) > max_bytes else None
 
 
 def too_large(max_bytes: int) -> ProblemError:

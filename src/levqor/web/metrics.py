@@ -28,6 +28,10 @@ HISTOGRAMS = {
     "run": ("levqor_job_duration_seconds", "Time that one attempt of a job ran.", JOB_BOUNDS_S),
 }
 LABELS = {"http": ("scope", "method", "route"), "wait": ("queue", "handler"), "run": ("queue", "handler")}
+COSTS = {
+    "forecast_30d": "What the next 30 days are expected to cost.",
+    "today": "What this UTC day has cost so far.",
+}
 
 T = TypeVar("T")
 
@@ -45,16 +49,27 @@ class Reading(Protocol):
     def workers(self) -> Sequence[Worker] | None: ...
 
 
-def render(telemetry: Telemetry, reading: Reading | None, decisions_by_action: Mapping[str, int] | None) -> bytes:
+def render(
+    telemetry: Telemetry,
+    reading: Reading | None,
+    decisions_by_action: Mapping[str, int] | None,
+    costs: Mapping[str, float | None] | None = None,
+) -> bytes:
     """The page in Prometheus' text format. A store that is down takes its own series away, and no others."""
     registry = CollectorRegistry()
-    registry.register(_Page(telemetry, reading, decisions_by_action))
+    registry.register(_Page(telemetry, reading, decisions_by_action, costs or {}))
     return generate_latest(registry)
 
 
 class _Page(Collector):
-    def __init__(self, telemetry: Telemetry, reading: Reading | None, decisions_by_action: Mapping[str, int] | None) -> None:
-        self._telemetry, self._reading, self._decisions_by_action = telemetry, reading, decisions_by_action
+    def __init__(
+        self,
+        telemetry: Telemetry,
+        reading: Reading | None,
+        decisions_by_action: Mapping[str, int] | None,
+        costs: Mapping[str, float | None],
+    ) -> None:
+        self._telemetry, self._reading, self._decisions_by_action, self._costs = telemetry, reading, decisions_by_action, costs
 
     def describe(self) -> Iterable[Metric]:
         """Nothing is promised before the scrape: which series are known shows only then."""
@@ -75,6 +90,10 @@ class _Page(Collector):
             for action in Action:
                 events.add_metric((action.value,), self._decisions_by_action.get(action.value, 0))
             yield events
+        for name, text in COSTS.items():
+            figure = self._costs.get(name)
+            if figure is not None:
+                yield _gauge(f"levqor_cost_{name}", text, (), [((), figure)])
 
 
 def _from_store(totals: Totals) -> Iterator[Metric]:

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict
 class Shape(BaseModel):
     """An answer, of which these fields are promised."""
 
-    model_config = ConfigDict(extra="allow")
+    # More may come, which is JSON Schema's default: said aloud, it would untype every client made from it.
+    model_config = ConfigDict(extra="allow", json_schema_extra=lambda schema: schema.pop("additionalProperties", None) and None)
 
 
 class Problem(Shape):
@@ -58,13 +59,15 @@ class Signal(Shape):
     state: Literal["value", "no_traffic", "not_configured", "unknown"]
     value: float | None
     age_s: float | None
+    detail: str
 
 
 class Reason(Shape):
-    """What one rule or guard said."""
+    """What one rule or guard said; a note (`votes` false) decided nothing."""
 
     code: str
     text: str
+    votes: bool
 
 
 class Decision(Shape):
@@ -77,6 +80,7 @@ class Decision(Shape):
     inputs: dict[str, Signal]
     reasons: list[Reason]
     next: str
+    guard: dict[str, Any]
 
 
 class Applied(Decision):
@@ -88,21 +92,101 @@ class Applied(Decision):
     workers_after: int | None
 
 
+class DecisionRecord(Decision):
+    """A decision that was made, and what became of it."""
+
+    id: int
+    at: str
+    kind: str
+    actor: str | None
+    applied: bool
+    why_not: str | None
+
+
 class Flags(Shape):
-    """The flags file: `state` says whether it could be read."""
+    """The flags in force (null: the database does not answer), and whether their file could be read."""
 
     state: str
     error: str | None
+    values: dict[str, bool | int] | None
+
+
+class Hold(Shape):
+    """Somebody's word that nothing automatic acts."""
+
+    id: int | None
+    kind: str
+    owner: str
+    why: str
+    created_at: str
+    remaining_s: float | None
+    expires_at: str | None
+
+
+class Episode(Shape):
+    """Something that is wrong now."""
+
+    id: int
+    key: str
+    severity: str
+    summary: str
+    opened_at: str
+    closed_at: str | None
+
+
+class Leader(Shape):
+    """Which process acts."""
+
+    leads: bool
+    holder: str | None
+    term: int | None
 
 
 class Status(Shape):
-    """The installation at one glance."""
+    """The installation at one glance; what is not known is null and named in `unknown`."""
 
     mode: Literal["observe", "act", "held", "unknown"]
-    holds: list[dict[str, Any]] | None
+    fleet: str
+    fleet_kind: str
+    queues: list[str]
+    paused_queues: list[str]
+    target: int | None
+    running: int | None
+    starting: int
+    draining: int
+    holds: list[Hold] | None
     flags: Flags
     signals: dict[str, Signal]
+    advice: list[str]
+    problems: dict[str, str]
+    episodes: list[Episode] | None
+    leader: Leader
     unknown: list[str]
+    measured_at: str
+    uptime_s: float
+
+
+class Worker(Shape):
+    """One worker process; `started_at` is epoch seconds."""
+
+    name: str
+    host: str
+    pid: int | None
+    state: Literal["starting", "idle", "busy", "draining", "lost", "unknown"]
+    job: str | None
+    queues: list[str]
+    started_at: float | None
+
+
+class Queue(Shape):
+    """One queue."""
+
+    name: str
+    depth: int
+    oldest_wait_s: float | None
+    running: int
+    delayed: int
+    dead: int
 
 
 class QueueHealth(Shape):
@@ -112,7 +196,8 @@ class QueueHealth(Shape):
     oldest_age_s: float | None
     running: int | None
     dead: int | None
-    workers: list[dict[str, Any]] | None
+    workers: list[Worker] | None
+    queues: list[Queue] | None
     unknown: list[str]
 
 
@@ -123,7 +208,9 @@ class Uptime(Shape):
     uptime_s: float | None
 
 
-class Billing(Shape):
-    """Whether billing can be read."""
+class Taken(Shape):
+    """What became of a batch of events. `line` counts from 1: in the list, or in the lines of the body."""
 
-    status: Literal["ok", "not_configured", "down"]
+    accepted: int
+    duplicates: int
+    errors: list[dict[str, Any]]

@@ -42,7 +42,8 @@ def router(services: Services, access: Access) -> APIRouter:
     @routes.get("/metrics", dependencies=[Depends(access.scraper)], response_class=Response)
     def prometheus() -> Response:
         """All figures for Prometheus. What is not known is left out, never 0."""
-        text = metrics.render(services.telemetry, _if_known(operations.reading), _if_known(operations.action_counts))
+        costs = None if services.costs is None else _if_known(services.costs.gauges)
+        text = metrics.render(services.telemetry, _if_known(operations.reading), _if_known(operations.action_counts), costs)
         return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
 
     @routes.post("/ops/workers/restart", dependencies=[Depends(access.admin)], openapi_extra=described(RestartOrder, required=False))

@@ -33,6 +33,8 @@ LINKS = (
     ("status", "status"),
     ("ops/autoscale/dryrun", "what it would do now"),
     ("ops/queue_health", "queues"),
+    ("ops/cost/today", "costs today"),
+    ("ops/cost/forecast", "costs of the next 30 days"),
     ("ops/uptime", "uptime"),
     ("readyz?verbose", "readiness"),
     ("metrics", "metrics"),
@@ -54,7 +56,8 @@ SIGNALS = (
     ("error_rate", "Errors", "%"),
     ("availability", "Availability", "%"),
     ("failures_5m", "Failures, 5 min", ""),
-    ("spend_last_24h", "Spend, 24 h", ""),
+    ("spend_last_24h", "Guarded spend, 24 h", ""),
+    ("forecast_next_30d", "Guarded forecast, 30 d", ""),
 )
 STATES = {"no_traffic": "no traffic", "not_configured": "not configured", "unknown": "unknown"}
 REFRESH_S = 5
@@ -107,6 +110,7 @@ def _page(services: Services) -> str:
 {content}
 <h2>More</h2>
 <nav>{links}</nav>
+<p class="note">No dashboard was built here, so this small page stands in for it: run <code>make site</code>, then start Levqor again.</p>
 <p class="note">Version {escape(services.version)}. This page renews itself every {REFRESH_S} seconds.</p>
 </body>
 </html>
@@ -173,7 +177,8 @@ def _value(signal: Answer, unit: str) -> str:
     if signal.get("state") != "value" or value is None:
         state = STATES.get(str(signal.get("state")), "unknown")
         return f"{state} ({detail})" if detail else state
-    return f"{value * 100:.3g} %" if unit == "%" else f"{value:.6g} {unit}".rstrip()
+    text = f"{value * 100:.3g} %" if unit == "%" else f"{value:.6g} {unit}".rstrip()
+    return f"{text} ({detail})" if detail else text
 
 
 def _age(signal: Answer) -> str:

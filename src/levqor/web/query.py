@@ -4,6 +4,8 @@ import math
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TypeVar
 
 from fastapi import Request
 
@@ -12,6 +14,8 @@ from levqor.web.problems import FieldError, ProblemError, sentence
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 MAX_LENGTH = 64
 MAX_ROWS = 1_000
+
+ChoiceT = TypeVar("ChoiceT", bound=StrEnum)
 
 
 class Query:
@@ -60,6 +64,14 @@ class Query:
         if text not in ("true", "false", "1", "0"):
             self.wrong(name, "expected true or false")
         return text in ("true", "1")
+
+    def choice(self, name: str, default: ChoiceT, known: type[ChoiceT]) -> ChoiceT:
+        """One of an enumeration's words."""
+        text = self._params.get(name, default.value)
+        if text not in list(known):
+            self.wrong(name, f"expected {' or '.join(known)}")
+            return default
+        return known(text)
 
     def moment(self, name: str, required: bool = False) -> datetime | None:
         """An ISO 8601 time; without an offset it is UTC."""

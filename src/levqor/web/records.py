@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from levqor.web import record_models as shapes
 from levqor.web.answers import Json
 from levqor.web.auth import Access, Actor
 from levqor.web.orders import Flag, FlagOrder
@@ -17,17 +18,17 @@ def router(services: Services, access: Access) -> APIRouter:
     routes = APIRouter(tags=["records"], dependencies=[Depends(access.admin)])
     operations = services.operations
 
-    @routes.get("/ops/flags")
+    @routes.get("/ops/flags", responses={200: {"model": shapes.FlagBoard}})
     def flags() -> Response:
         """The flags in force."""
         return Json(operations.flags())
 
-    @routes.put("/ops/flags/{name}", openapi_extra=described(FlagOrder))
+    @routes.put("/ops/flags/{name}", openapi_extra=described(FlagOrder), responses={200: {"model": shapes.FlagTurned}})
     def set_flag(name: str, order: Flag, actor: Actor) -> Response:
         """Set a flag, in the database and in its file."""
         return Json(operations.set_flag(known_name(name), order.value, actor))
 
-    @routes.get("/ops/episodes")
+    @routes.get("/ops/episodes", responses={200: {"model": shapes.Episodes}})
     def episodes(request: Request) -> Response:
         """What is wrong now; with `open_only=false`, also what was."""
         query = Query(request, ("open_only",))
@@ -35,7 +36,7 @@ def router(services: Services, access: Access) -> APIRouter:
         query.check()
         return Json({"episodes": operations.episodes(open_only=open_only)})
 
-    @routes.get("/ops/audit")
+    @routes.get("/ops/audit", responses={200: {"model": shapes.Audit}})
     def audit(request: Request) -> Response:
         """Who did what, newest first."""
         query = Query(request, ("limit",))
@@ -43,7 +44,7 @@ def router(services: Services, access: Access) -> APIRouter:
         query.check()
         return Json({"audit": operations.audit(limit)})
 
-    @routes.get("/ops/config")
+    @routes.get("/ops/config", responses={200: {"model": dict[str, shapes.Setting]}})
     def config() -> Response:
         """Every setting with its source; secrets are masked."""
         return Json(operations.configuration())

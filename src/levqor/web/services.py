@@ -3,11 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from levqor.client.recorder import Recorder
 from levqor.domain.dead_letters import Selection
 from levqor.domain.incidents import Call
+from levqor.domain.retention import Event, Mode, Recorded, Span
+from levqor.domain.spending import Category
 from levqor.ports import Clock
 from levqor.settings import Settings
 
@@ -66,6 +69,81 @@ class IncidentDesk(Protocol):
     def incidents(self, limit: int, open_only: bool) -> Answer: ...
     def incident(self, incident_id: int) -> Answer: ...
     def rearm(self, actor: str) -> Answer: ...
+
+
+class Overview(Protocol):
+    """What the dashboard draws. Raises DatabaseDown."""
+
+    def answer(self) -> Answer: ...
+    def chart(self, span: str) -> Answer: ...
+
+
+class RetentionDesk(Protocol):
+    """Takes activity in and counts who stays. Raises UsageError, NotFound, DatabaseDown."""
+
+    def record(self, events: Sequence[Event]) -> Recorded:
+        """Committed when it returns."""
+        ...
+
+    def set_user(
+        self,
+        user_id: str,
+        *,
+        created_at: datetime | None = None,
+        referral_source: str | None = None,
+        is_service: bool | None = None,
+    ) -> Answer: ...
+    def forget(self, user_id: str, actor: str) -> Answer: ...
+    def retention(self, days: int = 30) -> Answer: ...
+    def cohorts(self, by: Span = Span.DAY, mode: Mode = Mode.ON, count: int | None = None) -> Answer: ...
+    def analytics(self) -> Answer: ...
+
+
+class CostDesk(Protocol):
+    """What is known of money. Raises DatabaseDown."""
+
+    def forecast(self, refresh: bool = False) -> Answer: ...
+    def today(self) -> Answer: ...
+    def daily(self, days: int) -> Answer: ...
+    def billing_health(self) -> Answer: ...
+    def ledger(
+        self, since: datetime | None, until: datetime | None, source: str | None, category: Category | None, limit: int
+    ) -> Answer: ...
+    def gauges(self) -> dict[str, float | None]: ...
+
+
+class VerifyDesk(Protocol):
+    """A verification of this installation, and what the last one found. Raises DatabaseDown."""
+
+    def start(self, actor: str, wait_s: float) -> tuple[bool, Answer]: ...
+    def latest(self) -> Answer: ...
+
+
+class ScheduleDesk(Protocol):
+    """What runs when, and a run now. Raises NotFound, Conflict, GuardRefused, DatabaseDown."""
+
+    def schedule(self) -> Answer: ...
+    def runs(self, job: str | None, limit: int) -> Answer: ...
+    def run(self, job_id: str, actor: str) -> Answer: ...
+
+
+class Session(Protocol):
+    """A signed-in person; `id` is the cookie's secret half."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def expires_at(self) -> datetime: ...
+
+
+class SignIns(Protocol):
+    """Sessions. Raises DatabaseDown."""
+
+    def begin(self, name: str) -> Session: ...
+    def find(self, session_id: str) -> Session | None: ...
+    def end(self, session_id: str) -> None: ...
 
 
 class JobEngine(Protocol):
@@ -138,5 +216,19 @@ class Services:
     """None leaves its routes out."""
     incidents: IncidentDesk | None = None
     """None leaves its routes out."""
+    verification: VerifyDesk | None = None
+    """None leaves its routes out."""
+    costs: CostDesk | None = None
+    """None leaves its routes out."""
+    retention: RetentionDesk | None = None
+    """None leaves its routes out."""
+    overview: Overview | None = None
+    """None leaves its routes out."""
+    schedule: ScheduleDesk | None = None
+    """None leaves its routes out."""
+    site: Path | None = None
+    """Where the built dashboard is; None or an empty folder: a small page stands in for it."""
+    sign_ins: SignIns | None = None
+    """None: nobody can sign in, tokens alone count."""
     on_start: Callable[[], None] = field(default=nothing)
     on_stop: Callable[[], None] = field(default=nothing)

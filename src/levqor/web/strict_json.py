@@ -124,4 +124,17 @@ def body_of(model: type[BodyT], *, may_be_empty: bool = False) -> Callable[[Requ
 
 def described(model: type[Body], *, required: bool = True) -> dict[str, Any]:
     """The body's part of the OpenAPI page."""
-    return {"requestBody": {"required": required, "content": {"application/json": {"schema": model.model_json_schema()}}}}
+    schema = model.model_json_schema()
+    whole = _inlined(schema, schema.pop("$defs", {}))
+    return {"requestBody": {"required": required, "content": {"application/json": {"schema": whole}}}}
+
+
+def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
+    """The schema with its own definitions put in their places: what they point to is not where OpenAPI looks."""
+    if isinstance(schema, list):
+        return [_inlined(item, definitions) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return _inlined(definitions[str(schema["$ref"]).rpartition("/")[2]], definitions)
+    return {name: _inlined(item, definitions) for name, item in schema.items()}

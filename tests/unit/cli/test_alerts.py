@@ -7,7 +7,7 @@ import pytest
 from tests.fake_service import FakeService
 from tests.unit.cli.conftest import Run
 
-from levqor.bootstrap import alert_channels
+from levqor.bootstrap.alerts import alert_channels
 from levqor.cli.doctor import check_alerts
 from levqor.domain.errors import SettingsError
 from levqor.host import SystemClock

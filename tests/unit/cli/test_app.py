@@ -125,8 +125,8 @@ def test_a_process_of_the_control_plane_gets_its_settings(run: Run, monkeypatch:
         asked.extend([configuration.settings.port, fd, with_autopilot, ready_fd])
         return 5
 
-    monkeypatch.setattr("levqor.bootstrap.run_web", run_web)
-    monkeypatch.setattr("levqor.bootstrap.run_autopilot", lambda _: 6)
+    monkeypatch.setattr("levqor.bootstrap.web.run_web", run_web)
+    monkeypatch.setattr("levqor.bootstrap.web.run_autopilot", lambda _: 6)
     assert run("web", "--fd", "3", "--ready-fd", "4", "--no-autopilot", "--port", "8123").code == 5
     assert asked == [8123, 3, False, 4]
     assert run("autopilot").code == 6

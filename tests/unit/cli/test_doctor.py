@@ -9,7 +9,7 @@ import redis
 from tests.fake_service import FakeService, status
 from tests.unit.cli.conftest import Run
 
-from levqor.bootstrap import migrate
+from levqor.bootstrap.database import migrate
 from levqor.cli import doctor
 from levqor.cli.stores import store_url, without_secret
 from levqor.host import SystemClock

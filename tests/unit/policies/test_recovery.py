@@ -15,6 +15,7 @@ from levqor.policies.recovery import (
     Facts,
     PlanFacts,
     RecoveryLimits,
+    automatic_refusals,
     is_empty,
     may_go_on,
     plan,
@@ -38,6 +39,17 @@ def test_each_limit_has_a_safe_default() -> None:
 
 def test_free_of_guards_an_automatic_call_may_act() -> None:
     assert refusal(WATCHDOG, FREE, LIMITS) is None
+    assert automatic_refusals(FREE, LIMITS) == ()
+
+
+def test_every_guard_that_says_no_is_named() -> None:
+    """I6: a person sees all that must change before Levqor acts by itself, the weightiest first, and a call is told the first."""
+    facts = Facts(is_running=True, is_enabled=False, failed_in_a_row=2, automatic_ages_s=(60.0,))
+    said = [no.code for no in automatic_refusals(facts, LIMITS)]
+    assert said == [RefusalCode.SINGLE_FLIGHT, RefusalCode.AUTORECOVER_OFF, RefusalCode.DISARMED, RefusalCode.COOLDOWN]
+    no = refusal(WATCHDOG, facts, LIMITS)
+    assert no is not None
+    assert no.code is said[0]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.clock import ManualClock
@@ -165,6 +165,47 @@ class FakeOperations:
         return {}
 
 
+FORECAST: dict[str, Any] = {"forecast_next_30d": 1200.5, "confidence_low": 1000.0, "confidence_high": 1400.0, "low_data": False}
+
+
+class FakeCosts:
+    """Answers like the cost desk. `calls` holds what was asked; `error` is raised by every method while it is set."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+        self.error: Exception | None = None
+        self.billing = "not_configured"
+
+    def _asked(self, *call: Any) -> None:
+        if self.error is not None:
+            raise self.error
+        self.calls.append(call)
+
+    def forecast(self, refresh: bool = False) -> dict[str, Any]:
+        self._asked("forecast", refresh)
+        return FORECAST
+
+    def today(self) -> dict[str, Any]:
+        self._asked("today")
+        return {"day": "2026-03-01", "cost": 1.5}
+
+    def daily(self, days: int) -> dict[str, Any]:
+        self._asked("daily", days)
+        return {"currency": "usd", "days": [], "categories": {}}
+
+    def billing_health(self) -> dict[str, Any]:
+        self._asked("billing_health")
+        return {"status": self.billing, "detail": "STRIPE_SECRET_KEY is not set"}
+
+    def ledger(self, *asked: Any) -> dict[str, Any]:
+        self._asked("ledger", *asked)
+        return {"entries": []}
+
+    def gauges(self) -> dict[str, float | None]:
+        self._asked("gauges")
+        return {"forecast_30d": 1200.5, "today": None}
+
+
 @dataclass
 class FakeJob:
     """A job as the engine tells of it."""
@@ -248,6 +289,45 @@ class FakeIdempotency:
         self.rows.pop((scope, key), None)
 
 
+@dataclass(frozen=True)
+class FakeSession:
+    """Somebody who is signed in."""
+
+    id: str
+    name: str
+    expires_at: datetime
+
+
+class FakeSignIns:
+    """Sessions in a dict. While `error` is set, every call raises it."""
+
+    LASTS = timedelta(hours=12)
+
+    def __init__(self, clock: ManualClock) -> None:
+        self._clock = clock
+        self.sessions: dict[str, FakeSession] = {}
+        self.error: LevqorError | None = None
+
+    def _check(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+    def begin(self, name: str) -> FakeSession:
+        self._check()
+        session = FakeSession(f"session-{len(self.sessions)}", name, self._clock.now() + self.LASTS)
+        self.sessions[session.id] = session
+        return session
+
+    def find(self, session_id: str) -> FakeSession | None:
+        self._check()
+        found = self.sessions.get(session_id)
+        return found if found is not None and found.expires_at > self._clock.now() else None
+
+    def end(self, session_id: str) -> None:
+        self._check()
+        self.sessions.pop(session_id, None)
+
+
 @dataclass
 class Installation:
     """All fakes of one app, and the app's services."""
@@ -257,12 +337,14 @@ class Installation:
     idempotency: FakeIdempotency
     clock: ManualClock
     services: Services
+    costs: FakeCosts
 
 
 def installation(**settings: Any) -> Installation:
     """An installation with these settings; the token is TOKEN unless told otherwise."""
     operations, engine, idempotency, clock = FakeOperations(), FakeEngine(), FakeIdempotency(), ManualClock()
     telemetry: Any = None
+    costs = FakeCosts()
     services = Services(
         settings=Settings(**{"admin_token": TOKEN, **settings}),
         operations=operations,
@@ -272,5 +354,6 @@ def installation(**settings: Any) -> Installation:
         clock=clock,
         version="1.2.3",
         handlers=("sleep", "fail"),
+        costs=costs,
     )
-    return Installation(operations, engine, idempotency, clock, services)
+    return Installation(operations, engine, idempotency, clock, services, costs)

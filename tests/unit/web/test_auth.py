@@ -28,10 +28,22 @@ ADMIN_ROUTES = [
     ("POST", "/ops/workers/restart"),
     ("GET", "/ops/episodes"),
     ("GET", "/ops/audit"),
+    ("GET", "/ops/cost/ledger"),
     ("GET", "/ops/config"),
 ]
-READER_ROUTES = ["/", "/status", "/ops/queue_health", "/ops/holds", "/billing/health", "/docs", "/openapi.json", "/metrics"]
-PUBLIC_ROUTES = ["/ops/autoscale/dryrun", "/ops/uptime"]
+READER_ROUTES = [
+    "/",
+    "/status",
+    "/ops/queue_health",
+    "/ops/holds",
+    "/ops/cost/today",
+    "/ops/cost/daily",
+    "/billing/health",
+    "/docs",
+    "/openapi.json",
+    "/metrics",
+]
+PUBLIC_ROUTES = ["/ops/autoscale/dryrun", "/ops/uptime", "/ops/cost/forecast"]
 HEALTH_ROUTES = ["/livez", "/health", "/healthz", "/readyz"]
 
 

@@ -147,6 +147,21 @@ def test_what_is_known_is_shown() -> None:
     assert one(samples, "levqor_workers", state="idle") == 0
 
 
+@pytest.mark.parametrize("costs", [None, {}, {"forecast_30d": None, "today": None}])
+def test_costs_that_are_not_known_are_absent(costs: dict[str, float | None] | None) -> None:
+    """C5, S3."""
+    telemetry: Any = FakeTelemetry(None)
+    assert b"levqor_cost" not in render(telemetry, None, None, costs)
+
+
+def test_costs_that_are_known_are_shown_also_when_they_are_zero() -> None:
+    """C5."""
+    telemetry: Any = FakeTelemetry(None)
+    text = render(telemetry, None, None, {"forecast_30d": 1200.5, "today": 0.0}).decode()
+    assert "levqor_cost_forecast_30d 1200.5" in text
+    assert "levqor_cost_today 0.0" in text
+
+
 def test_labels_may_hold_anything() -> None:
     recorder = Recorder()
     odd = 'a "quoted"\\path\n{x}'

@@ -301,9 +301,6 @@ class TestHealth:
 
         assert asyncio.run(drive()) == 200
 
-    def test_billing_is_not_configured_yet(self) -> None:
-        assert Client(installation()).get("/billing/health").json()["status"] == "not_configured"
-
     def test_unknown_figures_are_null_and_named(self) -> None:
         health = Client(installation()).get("/ops/queue_health").json()
         assert health["depth"] is None

@@ -1,0 +1,1 @@
+"""A summary as a letter: text, and HTML that mail programs show."""
