@@ -4,8 +4,8 @@
 PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3.14 python; do \
 	$$python -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$python && break; done)
 ARGS ?=
-# Most tests wait for real processes, so three at once suit two cores.
-TEST_PROCESSES ?= 3
+# Most tests wait for real processes, so four at once suit two cores.
+TEST_PROCESSES ?= 4
 
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet

@@ -316,7 +316,10 @@ def test_a_worker_keeps_no_secret_that_it_does_not_need(tmp_path: Path, monkeypa
     command = Command([*_sleeper()], {"LEVQOR_REDIS_URL": "redis://kept", "LEVQOR_DATABASE_URL": "hidden-three"}, hides_secrets=True)
     child = Child.spawn("worker", "w", f"m-{tmp_path.name}", command)
     try:
-        environment = psutil.Process(child.identity.pid).environ()
+        process = psutil.Process(child.identity.pid)
+        # Between fork and exec the child still shows our environment.
+        eventually(lambda: "LEVQOR_REDIS_URL" in process.environ(), what="the worker's own program")
+        environment = process.environ()
     finally:
         eventually(child.kill_family)
     assert not [value for value in environment.values() if value.startswith("hidden")]

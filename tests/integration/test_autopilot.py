@@ -1,7 +1,7 @@
 """The loop over a real store, a real broker and both databases: who acts, when, and what is written down."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -141,8 +141,10 @@ class Plane:
 
 
 @pytest.fixture
-def plane(database: Database, store_url: str, tmp_path: Path) -> Plane:
-    return Plane(database, store_url, tmp_path)
+def plane(database: Database, store_url: str, tmp_path: Path) -> Iterator[Plane]:
+    plane = Plane(database, store_url, tmp_path)
+    yield plane
+    plane.operations.close()  # a reading behind would meet a database that is being dropped
 
 
 def test_observing_it_decides_and_records_and_changes_nothing(plane: Plane) -> None:

@@ -13,6 +13,7 @@ from tests.clock import ManualClock
 from tests.integration.spending import Money
 
 from levqor.domain.costs import CostRules
+from levqor.domain.errors import DatabaseDown
 from levqor.domain.spending import Category
 from levqor.monitors.budget_alerts import BudgetAlerts
 from levqor.monitors.cost_watch import CostWatch, CostWatchParts
@@ -427,9 +428,24 @@ class TestCostWatch:
         watch.turn()
         watch.close()
         assert len(told(database)) == 1, "budgets are told although the forecast failed"
+        said = "the forecast cannot be made, so the spend guard goes by the last one (ZeroDivisionError); the log has it whole"
+        assert watch.causes() == {"money:forecast": ("ticket", said)}, "and somebody hears of it"
         monkeypatch.undo()
         money.clock.advance(60)
         lease.attempt()
         watch.turn()
         watch.close()
         assert money.desk.forecasts.is_good()
+        assert watch.causes() == {}
+
+    def test_a_database_that_is_down_is_told_by_its_own_alert_alone(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+        money = Money(database)
+        watch, _lease = self.watch(money)
+
+        def down(_method: str | None) -> None:
+            raise DatabaseDown("gone")
+
+        monkeypatch.setattr(money.desk.forecasts, "_make", down)
+        watch.turn()
+        watch.close()
+        assert watch.causes() == {}

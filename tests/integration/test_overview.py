@@ -1,5 +1,6 @@
 """The first screen's one answer, and the past as lines (spec S3, E3)."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from tests.filled import fill
 from tests.integration.test_autopilot import Plane
+from tests.waiting import eventually
 
 from levqor.domain.errors import DatabaseDown
 from levqor.monitors import history as monitors_history
@@ -34,10 +36,11 @@ class NoIncidents:
 
 
 @pytest.fixture
-def plane(database: Database, store_url: str, tmp_path: Path) -> Plane:
+def plane(database: Database, store_url: str, tmp_path: Path) -> Iterator[Plane]:
     made = Plane(database, store_url, tmp_path)
     made.heard()
-    return made
+    yield made
+    made.operations.close()
 
 
 def overview(plane: Plane, **parts: Any) -> Overview:
@@ -87,6 +90,19 @@ class TestOverview:
         assert answer["incidents"] is None
         assert answer["unavailable"] == {"incidents": "locked"}
         assert answer["decisions"] == []
+
+    def test_what_could_not_be_read_anew_says_so_and_how_old_it_is(self, plane: Plane, monkeypatch: pytest.MonkeyPatch) -> None:
+        """S3: an old figure is not taken for a fresh one."""
+        page = overview(plane, cost_today=lambda: {"cost": 1.0})
+        first = page.answer()
+
+        def locked() -> dict[str, Any]:
+            raise DatabaseDown("locked")
+
+        monkeypatch.setattr(plane.operations, "slo", locked)
+        plane.clock.advance(40)
+        eventually(lambda: page.answer()["unavailable"] == {"budgets": "40 s old: locked"}, what="the reason")
+        assert page.answer()["budgets"] == first["budgets"]
 
     def test_a_bug_is_not_taken_for_a_dependency(self, plane: Plane) -> None:
         class Bug(NoIncidents):

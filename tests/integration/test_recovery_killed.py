@@ -57,6 +57,7 @@ def test_a_leader_killed_at_any_moment_leaves_one_recovery_that_its_successor_en
             was_begun = step == name and what in ("intent", "act")
             assert status == ("interrupted" if was_begun and not is_found_done(step, what) else "done"), (step, steps)
         assert [line["recovery_id"] for line in place.log_lines()] == [recovery["id"]], "one line per invocation"
+        eventually(place.lease.attempt, what="the lease, which a slow machine may have let lapse")
         assert place.watchdog_calls()["refused"] in ("cooldown", "own_action")
         place.pass_time(130)
         assert place.watchdog_calls()["refused"] == "cooldown", "the cool-down stands"

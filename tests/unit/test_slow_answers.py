@@ -71,7 +71,21 @@ def test_one_that_fails_behind_is_asked_for_again(clock: ManualClock, question: 
     answers.of("a", question)
     clock.advance(FRESH_S + 1)
     question.error = RuntimeError("a bug")
+    assert answers.problem("a") is None
     assert answers.of("a", question) == 1
     eventually(lambda: answers.of("a", question) == 1 and question.asked >= 3, what="another try")
+    eventually(lambda: answers.problem("a") == "31 s old: it could not be read anew (RuntimeError, see the log)", what="the reason")
     question.error = None
     eventually(lambda: answers.of("a", question) > 1, what="the newer answer")
+    assert answers.problem("a") is None
+
+
+def test_while_a_dependency_is_down_what_is_kept_says_so_and_how_old_it_is(clock: ManualClock, question: Question) -> None:
+    """Unknown is never silent: what is handed out although it could not be read anew is told apart from what is fresh."""
+    answers = SlowAnswers(clock)
+    answers.of("a", question)
+    clock.advance(USABLE_S)
+    question.error = DatabaseDown("database sqlite: locked")
+    assert answers.of("a", question) == 1
+    eventually(lambda: answers.problem("a") == "120 s old: database sqlite: locked", what="the reason")
+    assert answers.problem("b") is None

@@ -2406,7 +2406,7 @@ export interface components {
         };
         /**
          * Overview
-         * @description The first screen. A part that could not be read is null; `unavailable` says why.
+         * @description The first screen. A part that could not be read is null, or as it was last; `unavailable` says why, and how old it is.
          */
         Overview: {
             /** Budgets */

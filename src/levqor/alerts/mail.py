@@ -115,7 +115,7 @@ class SmtpMail:
             return "the server's certificate is not trusted"
         if isinstance(error, ssl.SSLError):
             return "no TLS with this server: smtps:// is for ports that begin with it, smtp:// for all others"
-        if isinstance(error, TimeoutError):
+        if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):  # smtplib makes a broken connection of it
             return f"no answer within {self._deadline_s:g} s"
         if isinstance(error, smtplib.SMTPServerDisconnected):
             return "the server broke off"

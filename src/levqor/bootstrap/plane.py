@@ -171,7 +171,7 @@ def control_plane(configuration: Configuration, *, with_autopilot: bool) -> Cont
             watchdog=watchdog,
             incidents=incidents,
             duties=(costs_kept.duty, Duty("schedule", SCHEDULE_PERIOD_S, scheduler.turn)),
-            causes=(scheduler.causes,),
+            causes=(scheduler.causes, costs_kept.causes),
             purges=(
                 purge_verifications,
                 purge_summaries,

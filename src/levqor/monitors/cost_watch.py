@@ -9,6 +9,7 @@ import structlog
 from levqor.domain.errors import DatabaseDown, NotTheLeader
 from levqor.monitors.autoscale import Duty
 from levqor.monitors.budget_alerts import BudgetAlerts
+from levqor.monitors.episodes import TICKET, Causes
 from levqor.monitors.forecasting import Forecasts
 from levqor.ports import Clock
 from levqor.store.leases import Lease
@@ -18,6 +19,12 @@ BUDGETS_S = 60.0
 IDLE_SHARE, IDLE_MOST_S = 20.0, 5.0
 """After a forecast that took 50 ms the next one waits a second, and never more than five: ledger writes may pour in."""
 AFTER_FAILURE_S = 30.0
+
+WORDS = {
+    "forecast": "the forecast cannot be made, so the spend guard goes by the last one",
+    "budgets": "the budget cannot be watched, so nothing would be told of it",
+}
+"""What stands still while one of them fails."""
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +46,12 @@ class CostWatch:
         self._parts = parts
         self._thread: threading.Thread | None = None
         self._forecast_due = self._budgets_due = parts.clock.monotonic()
+        self._work: dict[str, Callable[[], None]] = {"forecast": self._forecast, "budgets": self._tell}
+        self._failed: dict[str, str] = {}
+
+    def causes(self) -> Causes:
+        """What an alert is due for: work that failed for a reason which waiting does not mend."""
+        return {f"money:{name}": (TICKET, f"{WORDS[name]} ({why}); the log has it whole") for name, why in list(self._failed.items())}
 
     @property
     def duty(self) -> Duty:
@@ -53,23 +66,26 @@ class CostWatch:
             self._thread = threading.Thread(target=lambda: self.work(due), name="costs", daemon=True)
             self._thread.start()
 
-    def _due(self) -> list[Callable[[], None]]:
+    def _due(self) -> list[str]:
         now, due = self._parts.clock.monotonic(), []
         if now >= self._forecast_due and not self._parts.forecasts.is_good():
-            due.append(self._forecast)
+            due.append("forecast")
         if now >= self._budgets_due:
-            due.append(self._tell)
+            due.append("budgets")
         return due
 
-    def work(self, due: list[Callable[[], None]]) -> None:
-        """Do it. It outlives any error: it logs, and the next turn tries again."""
-        for one in due:
+    def work(self, due: list[str]) -> None:
+        """Do it. It outlives any error: it logs, opens an alert where the error is none of a dependency's, and tries again."""
+        for name in due:
             try:
-                one()
+                self._work[name]()
             except (DatabaseDown, NotTheLeader) as error:
-                log.warning("money waits", work=one.__name__, reason=str(error))
-            except Exception:
-                log.exception("money failed", work=one.__name__)
+                log.warning("money waits", work=name, reason=str(error))
+            except Exception as error:
+                self._failed[name] = type(error).__name__
+                log.exception("money failed", work=name)
+            else:
+                self._failed.pop(name, None)
 
     def _forecast(self) -> None:
         clock = self._parts.clock

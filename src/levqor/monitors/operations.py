@@ -41,6 +41,9 @@ log = structlog.get_logger(__name__)
 
 APPLY_WAIT_S = 10.0
 LOOK_AGAIN_S = 0.1
+CLOSES_WITHIN_S = 5.0
+"""As long as a store, a broker and a database that hang together hold a reading up."""
+
 MAX_HOLD_S = 31 * 86_400.0
 WHAT_IF = frozenset({"queue_depth", "p95_ms", "error_rate", "spend_last_24h", "forecast_next_30d", "calm_for_s"})
 
@@ -97,8 +100,10 @@ class Operations:
         self._closing = threading.Event()
 
     def close(self) -> None:
-        """Wait for nothing any more: the process ends."""
+        """Nobody waits any more, and a reading under way has ended: its database may be closed."""
         self._closing.set()
+        if self._reading_now.acquire(timeout=CLOSES_WITHIN_S):
+            self._reading_now.release()
 
     # Readings
 

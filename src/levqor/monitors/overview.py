@@ -64,12 +64,15 @@ class Overview:
             return {**self._history.chart(connection, self._parts.clock.now(), span), "thresholds": self._thresholds()}
 
     def answer(self) -> Answer:
-        """The first screen. Parts that cannot be read are None, and `unavailable` says why."""
+        """The first screen. Parts that cannot be read are None, or as they were last; `unavailable` says why, and how old."""
         parts, status = self._parts, self._parts.operations.status()
         reading = _Reading()
         incidents = reading.of("incidents", lambda: parts.incidents.incidents(INCIDENTS, False)["incidents"])
         spend = reading.of("spend", self._spend)
         queues = reading.of("workers", parts.operations.queue_health) or {}
+        budgets = reading.of("budgets", lambda: self._slowly("budgets", lambda: parts.operations.slo()["budgets"]))
+        reading.note("budgets", self._slow.problem("budgets"))
+        reading.note("spend", self._slow.problem("today") or self._slow.problem("forecast"))
         return {
             "version": parts.version,
             "verdict": judge(_facts(status, incidents, spend)).as_dict(),
@@ -79,7 +82,7 @@ class Overview:
             "decisions": reading.of("decisions", lambda: parts.operations.decisions(DECISIONS, changes=True)),
             "chart": reading.of("chart", lambda: self.chart("1h")),
             "thresholds": self._thresholds(),
-            "budgets": reading.of("budgets", lambda: self._slowly("budgets", lambda: parts.operations.slo()["budgets"])),
+            "budgets": budgets,
             "spend": spend,
             "incidents": incidents,
             "unavailable": reading.unavailable,
@@ -116,6 +119,11 @@ class _Reading:
 
     def __init__(self) -> None:
         self.unavailable: dict[str, str] = {}
+
+    def note(self, name: str, problem: str | None) -> None:
+        """What is wrong with an answer that is shown all the same."""
+        if problem is not None:
+            self.unavailable.setdefault(name, problem)
 
     def of(self, name: str, question: Callable[[], T]) -> T | None:
         """The answer; None where a dependency is down."""

@@ -104,7 +104,7 @@ class Incident(Shape):
 
 
 class Overview(Shape):
-    """The first screen. A part that could not be read is null; `unavailable` says why."""
+    """The first screen. A part that could not be read is null, or as it was last; `unavailable` says why, and how old it is."""
 
     version: str
     verdict: Verdict

@@ -47,8 +47,8 @@ function BudgetCard({ budgets, problem }: { budgets: Overview["budgets"]; proble
     <Figure
       label="Error budget, 30 days"
       value={left < 0 ? "used up" : `${percent(left)} left`}
-      note={<Link href="/slos" prefetch={false}>{left < 0 ? `${name}, ${percent(-left)} over` : `${name} has the least`}</Link>}
-      tone={left <= 0 ? "act" : left < 0.25 ? "watch" : "plain"}
+      note={problem ?? <Link href="/slos" prefetch={false}>{left < 0 ? `${name}, ${percent(-left)} over` : `${name} has the least`}</Link>}
+      tone={problem !== undefined ? "unknown" : left <= 0 ? "act" : left < 0.25 ? "watch" : "plain"}
     />
   );
 }
@@ -68,7 +68,14 @@ function SpendCard({ spend, problem }: { spend: Overview["spend"]; problem: stri
   }
   const forecast = spend.forecast;
   const month = forecast === null ? "no forecast yet" : `next 30 days ${money(forecast.forecast_next_30d, today.currency)}${rangeOf(forecast, today.currency)}`;
-  return <Figure label="Spend today" value={money(today.cost, today.currency)} note={<Link href="/cost" prefetch={false}>{month}</Link>} />;
+  return (
+    <Figure
+      label="Spend today"
+      value={money(today.cost, today.currency)}
+      note={problem ?? <Link href="/cost" prefetch={false}>{month}</Link>}
+      tone={problem === undefined ? "plain" : "unknown"}
+    />
+  );
 }
 
 /** The interval, where there is data enough for one. */
