@@ -28,11 +28,15 @@ interface Props {
   range: Range;
   format: (value: number) => string;
   height: number;
+  /** The first column of another sort, such as today or what is forecast: a line is drawn before it. */
+  border?: number | undefined;
+  /** What each column says when it is pointed at. */
+  titles?: readonly string[];
   children: (plot: Plot) => ReactNode;
 }
 
 /** Axes over days or steps, drawn in pixels so that words keep their size on any screen. */
-export function DayPlot({ label, columns, range, format, height, children }: Props) {
+export function DayPlot({ label, columns, range, format, height, border, titles = [], children }: Props) {
   const { place, width } = useWidth();
   const box: Box = { left: GUTTER, right: Math.max(GUTTER + 1, width - 4), top: HEAD, bottom: height - FOOT };
   const columnWidth = (box.right - box.left) / Math.max(1, columns.length);
@@ -69,12 +73,30 @@ export function DayPlot({ label, columns, range, format, height, children }: Pro
                 ) : null,
               )}
             </g>
+            {border !== undefined && <Border before={border} plot={plot} />}
             {children(plot)}
+            {titles.map((title, column) => (
+              <rect
+                key={title}
+                className={styles.column}
+                x={plot.x(column) - columnWidth / 2}
+                width={columnWidth}
+                y={plot.top}
+                height={plot.bottom - plot.top}
+              >
+                <title>{title}</title>
+              </rect>
+            ))}
           </>
         )}
       </svg>
     </div>
   );
+}
+
+function Border({ before, plot }: { before: number; plot: Plot }) {
+  const x = plot.x(before) - plot.columnWidth / 2;
+  return <line className={styles.border} x1={x} x2={x} y1={plot.top} y2={plot.bottom} />;
 }
 
 /** Counted from the first, and none so near the edge that half of it would be cut off. */

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from levqor.domain.alerts import Delivery, Kind, State
 from levqor.domain.errors import DatabaseDown, DeliveryError, NotTheLeader
 from levqor.monitors.last_word import LastWord
+from levqor.monitors.loop import Loop
 from levqor.policies.alerting import DAY_S, AlertRules, Bucket, choose, is_settled, reminder_wait_s, verdict
 from levqor.ports import Alerts, Clock
 from levqor.store import outbox
@@ -20,6 +21,9 @@ from levqor.store.database import Database
 from levqor.store.leases import Lease
 
 PERIOD_S = 1.0
+STOPS_WITHIN_S = 3.0
+"""Attempts under way get this long to be written down."""
+
 CHECKPOINT_S = 15.0
 """Timers are written down this often; a successor repeats at most this much of a wait."""
 CARE_S = 3_600.0
@@ -50,14 +54,13 @@ class _Ended:
     failure: DeliveryError | None
 
 
-class Courier:
+class Courier(Loop):
     """Delivers while its process leads. One message at a time through each channel; a silent channel holds up no other."""
 
     def __init__(self, parts: CourierParts) -> None:
+        super().__init__("courier", STOPS_WITHIN_S)
         self._parts = parts
         self._channels = {channel.name: channel for channel in parts.channels}
-        self._stop, self._wake = threading.Event(), threading.Event()
-        self._thread: threading.Thread | None = None
         self._ended: queue.SimpleQueue[_Ended] = queue.SimpleQueue()
         self._unwritten: list[_Ended] = []
         self._in_flight: dict[str, Delivery] = {}
@@ -70,31 +73,14 @@ class Courier:
         self._has_met_channels = self._waits = False
         self._last_word = LastWord(parts.channels, parts.clock)
 
-    def start(self) -> None:
-        """Begin to deliver in a thread of its own."""
-        self._thread = threading.Thread(target=self.run, name="courier", daemon=True)
-        self._thread.start()
-
-    def stop(self, within_s: float = 3.0) -> None:
-        """End; attempts under way get this long to be written down. What is cut off is told once more by the next leader."""
-        self._stop.set()
-        self._wake.set()
-        if self._thread is not None:
-            self._thread.join(within_s)
-
-    def wake(self) -> None:
-        """Something was enqueued: do not wait for the next look."""
-        self._wake.set()
-
     def run(self) -> None:
         """The loop. It outlives any error of a turn."""
-        while not self._stop.is_set():
+        while not self.is_stopping:
             self._guarded_turn()
-            self._wake.wait(PERIOD_S)
-            self._wake.clear()
+            self.rest(PERIOD_S)
+        # What is under way is written down; what is cut off is told once more by the next leader.
         while self._in_flight and self._parts.lease.is_trusted:
-            self._wake.wait(0.1)
-            self._wake.clear()
+            self.rest(0.1)
             self._guarded_turn()
 
     def _guarded_turn(self) -> None:
@@ -150,7 +136,7 @@ class Courier:
             or any(delivery.channel == outbox.UNROUTED for delivery in waiting)
             or any(delivery.state is State.SENDING and delivery.id not in held for delivery in waiting)
             or (elapsed >= CHECKPOINT_S and any(delivery.due_in_s > 0 for delivery in waiting))
-            or bool(not self._stop.is_set() and choose(waiting, self._open_buckets(now), elapsed))
+            or bool(not self.is_stopping and choose(waiting, self._open_buckets(now), elapsed))
             or now - self._cared_at >= CARE_S
         )
 
@@ -177,7 +163,7 @@ class Courier:
         if now - self._cared_at >= CARE_S:
             outbox.purge_alerts(connection, at)
             self._cared_at = now
-        if self._stop.is_set():
+        if self.is_stopping:
             return []
         chosen = choose(outbox.unfinished(connection), self._open_buckets(now), 0.0)
         return [delivery for delivery in chosen if self._claim(connection, delivery, at)]
@@ -223,7 +209,7 @@ class Courier:
             self._ended.put(_Ended(delivery, DeliveryError(f"the channel failed ({type(error).__name__})", unknown=True)))
         else:
             self._ended.put(_Ended(delivery, None))
-        self._wake.set()
+        self.wake()
 
 
 Rows = Mapping[str, Mapping[str, Any]]

@@ -1,6 +1,5 @@
 """The autopilot's loop: read, decide, act, record, each tick, under a lease with a term."""
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,6 +15,7 @@ from levqor.domain.flags import AUTOSCALE_ENABLED, WORKER_COUNT, FlagsFileState
 from levqor.monitors.alerting import tell_episodes
 from levqor.monitors.episodes import Causes, Watch, causes
 from levqor.monitors.incident_response import IncidentResponse
+from levqor.monitors.loop import Loop
 from levqor.monitors.reading import Fleet, Look, Reader, Reading
 from levqor.monitors.records import to_record
 from levqor.monitors.rollups import RollUps
@@ -43,6 +43,7 @@ SLO_S = 5.0
 BUDGETS_S = 60.0
 INCIDENTS_S = 5.0
 CARE_S = 600.0
+STOPS_WITHIN_S = 10.0
 ACTOR = "autoscale"
 
 log = structlog.get_logger(__name__)
@@ -109,35 +110,18 @@ class Outcome:
     record_id: int
 
 
-class Autopilot:
+class Autopilot(Loop):
     """Ticks while it leads; otherwise waits for the lease."""
 
     def __init__(self, parts: Parts) -> None:
+        super().__init__("autopilot", STOPS_WITHIN_S)
         self._parts = parts
         self._turn = _Turn()
         self._term: int | None = None
-        self._stop, self._wake = threading.Event(), threading.Event()
-        self._thread: threading.Thread | None = None
 
     @property
     def is_leading(self) -> bool:
         return self._parts.lease.is_trusted
-
-    def start(self) -> None:
-        """Begin to tick in a thread of its own."""
-        self._thread = threading.Thread(target=self.run, name="autopilot", daemon=True)
-        self._thread.start()
-
-    def stop(self, within_s: float = 10.0) -> None:
-        """End the loop and let go of the lease."""
-        self._stop.set()
-        self._wake.set()
-        if self._thread is not None:
-            self._thread.join(within_s)
-
-    def wake(self) -> None:
-        """An order waits: do not sleep until the next look."""
-        self._wake.set()
 
     def run(self) -> None:
         """The loop. It outlives any error of a turn: it logs and goes on."""
@@ -160,14 +144,13 @@ class Autopilot:
                 due[duty.name] = max(due[duty.name] + duty.period_s, clock.monotonic())
                 self._guarded(duty.name, duty.work)
 
-        while not self._stop.is_set():
+        while not self.is_stopping:
             for duty in duties:
                 # Before each: a store that hangs makes every duty slow, and together they must not outlast the lease.
                 do_if_due(renew)
                 do_if_due(duty)
             self._guarded("orders", self.answer_orders)
-            self._wake.wait(max(0.0, min(ORDERS_S, min(due.values()) - clock.monotonic())))
-            self._wake.clear()
+            self.rest(max(0.0, min(ORDERS_S, min(due.values()) - clock.monotonic())))
         self._guarded("release", parts.lease.release)
 
     def _guarded(self, what: str, work: Callable[[], object]) -> None:

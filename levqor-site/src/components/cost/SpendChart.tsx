@@ -54,7 +54,8 @@ function Chart({ days, currency, forecast }: { days: SpendDay[]; currency: strin
   const levels = levelsOf(days);
   const limit = forecast?.limit ?? null;
   const isLimitDrawn = limit !== null && isInSight(limit, levels);
-  const hasForecast = days.some((day) => day.forecast !== null);
+  const expected = days.findIndex((day) => day.forecast !== null);
+  const hasForecast = expected >= 0;
   const hasGuarded = limit !== null && days.some((day) => day.forecast !== null && day.forecast.guarded !== null && day.forecast.guarded !== day.forecast.cost);
   const breach = days.findIndex((day) => day.day === forecast?.limit_breach_date);
   return (
@@ -66,6 +67,8 @@ function Chart({ days, currency, forecast }: { days: SpendDay[]; currency: strin
         range={rangeOf([...levels, ...(isLimitDrawn ? [limit] : [])])}
         format={(value) => value.toLocaleString("en-GB", { maximumFractionDigits: 6 })}
         height={HEIGHT}
+        border={hasForecast ? expected : undefined}
+        titles={days.map((day) => dayWords(day, format))}
       >
         {(plot) => (
           <>
@@ -73,18 +76,6 @@ function Chart({ days, currency, forecast }: { days: SpendDay[]; currency: strin
             {hasForecast && <Expected days={days} plot={plot} hasGuarded={hasGuarded} />}
             {isLimitDrawn && <line className={styles.limit} x1={plot.left} x2={plot.right} y1={plot.y(limit)} y2={plot.y(limit)} />}
             {breach >= 0 && <Breach column={breach} plot={plot} text={`${dayText(days[breach]?.day ?? "")}: above the limit`} />}
-            {days.map((day, column) => (
-              <rect
-                key={day.day}
-                className={styles.hover}
-                x={plot.x(column) - plot.columnWidth / 2}
-                width={plot.columnWidth}
-                y={plot.top}
-                height={plot.bottom - plot.top}
-              >
-                <title>{dayWords(day, format)}</title>
-              </rect>
-            ))}
           </>
         )}
       </DayPlot>
@@ -144,16 +135,8 @@ function Expected({ days, plot, hasGuarded }: { days: SpendDay[]; plot: Plot; ha
       return level === null ? [] : [`${plot.x(column).toFixed(1)} ${plot.y(level).toFixed(1)}`];
     });
   const band = [...path((forecast) => forecast.high), ...path((forecast) => forecast.low).reverse()];
-  const first = days.findIndex((day) => day.forecast !== null);
   return (
     <>
-      <line
-        className={styles.border}
-        x1={plot.x(first) - plot.columnWidth / 2}
-        x2={plot.x(first) - plot.columnWidth / 2}
-        y1={plot.top}
-        y2={plot.bottom}
-      />
       {band.length > 0 && <path className={styles.band} d={`M${band.join("L")}Z`} />}
       {hasGuarded && <path className={styles.guarded} d={`M${path((forecast) => forecast.guarded).join("L")}`} />}
       <path className={styles.path} d={`M${path((forecast) => forecast.cost).join("L")}`} />

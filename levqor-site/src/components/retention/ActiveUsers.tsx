@@ -43,27 +43,10 @@ export function ActiveUsers({ retention, isStale }: { retention: Schemas["Retent
         range={range}
         format={count}
         height={HEIGHT}
+        border={last}
+        titles={days.map((day, column) => titleOf(day.day, column === last, lines.map((line) => [line.label, line.points[column]])))}
       >
-        {(plot) => (
-          <>
-            <line className={styles.border} x1={plot.x(last) - plot.columnWidth / 2} x2={plot.x(last) - plot.columnWidth / 2} y1={plot.top} y2={plot.bottom} />
-            {lines.map((line) => (
-              <Line key={line.window} points={line.points} series={line.series} plot={plot} last={last} />
-            ))}
-            {days.map((day, column) => (
-              <rect
-                key={day.day}
-                className={styles.hover}
-                x={plot.x(column) - plot.columnWidth / 2}
-                width={plot.columnWidth}
-                y={plot.top}
-                height={plot.bottom - plot.top}
-              >
-                <title>{titleOf(day.day, column === last, lines.map((line) => [line.label, line.points[column]]))}</title>
-              </rect>
-            ))}
-          </>
-        )}
+        {(plot) => lines.map((line) => <Line key={line.window} points={line.points} series={line.series} plot={plot} last={last} />)}
       </DayPlot>
       <p className={styles.note}>
         Right of the dotted border: today so far, which is not over.
