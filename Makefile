@@ -17,6 +17,9 @@ DEV := .venv/.dev-$(FINGERPRINT)
 SITE := .venv/.site-$(shell { pwd; find levqor-site -type f -not -path '*/node_modules/*' -not -path '*/.next/*' -not -path '*/out/*' -not -name 'next-env.d.ts' \
 	-not -name '*.tsbuildinfo' 2>/dev/null | LC_ALL=C sort | xargs cat; cat requirements-node.txt; echo "$$NEXT_PUBLIC_SENTRY_DSN_FE"; } | cksum | cut -d ' ' -f 1)
 BENCH := .venv/.bench-$(FINGERPRINT)
+# Older releases of RQ, each in a folder of its own: the tests run workers of theirs.
+RQ_VERSIONS := 1.16 2.12
+OLD_RQ := .venv/.rq-$(shell { pwd; cat tests/rq_versions/*.txt 2>/dev/null; } | cksum | cut -d ' ' -f 1)
 
 UV_COMPILE := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --annotation-style line
@@ -32,7 +35,7 @@ up: $(RUNTIME) dashboard ## install, then run the service until Ctrl-C (ARGS="--
 
 install: $(RUNTIME) dashboard ## set up .venv alone
 
-test: $(DEV) $(SITE) ## all tests (ARGS="-k name" for some)
+test: $(DEV) $(SITE) $(OLD_RQ) ## all tests (ARGS="-k name" for some)
 	@$(PY) -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(DEV) $(SITE) ## format, lint, types, layers, shell, spelling; the dashboard too
@@ -40,8 +43,9 @@ check: $(DEV) $(SITE) ## format, lint, types, layers, shell, spelling; the dashb
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
 	@$(PY) -m mypy .ci/wheel.py levqor-site/scripts/screenshots.py $(wildcard *.py monitors/*.py scripts/*.py)
+	@for sample in samples/*/; do (cd $$sample && if ls *.py >/dev/null 2>&1; then ../../$(PY) -m mypy --config-file ../../pyproject.toml *.py; fi) || exit 1; done
 	@.venv/bin/lint-imports
-	@.venv/bin/shellcheck .ci/run levqor-site/build.sh $(wildcard *.sh scripts/*.sh)
+	@.venv/bin/shellcheck .ci/run levqor-site/build.sh $(wildcard *.sh scripts/*.sh samples/*/*.sh)
 	@$(PY) -m codespell_lib
 	@PATH="$(CURDIR)/.venv/bin:$$PATH"; cd levqor-site && npm run --silent typecheck && npm run --silent test
 
@@ -71,6 +75,7 @@ lock: $(DEV) ## resolve anew and write the lock files (ARGS="--upgrade" for newe
 	@$(UV_COMPILE) $(ARGS) --all-extras --group dev --output-file requirements.lock pyproject.toml requirements-build.in
 	@$(UV_COMPILE) $(ARGS) --all-extras --group dev --group bench --constraints requirements.lock --output-file requirements-bench.lock pyproject.toml requirements-build.in
 	@$(UV_COMPILE) $(ARGS) --output-file requirements-node.txt requirements-node.in
+	@for version in $(RQ_VERSIONS); do $(UV_COMPILE) --no-deps --output-file tests/rq_versions/$$version.txt tests/rq_versions/$$version.in || exit; done
 	@$(UV_COMPILE) --extra server --extra embedded --constraints requirements.lock --output-file requirements.txt pyproject.toml requirements-build.in
 
 clean: ## remove caches and build output; .venv, data and logs stay
@@ -98,6 +103,13 @@ $(SITE): | $(RUNTIME)
 	@echo "building the dashboard (once)" >&2
 	@levqor-site/build.sh "$(CURDIR)/.venv"
 	@rm -f .venv/.site-* && touch $@
+
+$(OLD_RQ): | $(DEV)
+	@echo "installing the older releases of RQ that the tests run into .venv (once)" >&2
+	@rm -rf $(RQ_VERSIONS:%=.venv/rq-%)
+	@for version in $(RQ_VERSIONS); do \
+		$(PIP) install --require-hashes --no-deps --target .venv/rq-$$version -r tests/rq_versions/$$version.txt || exit; done
+	@rm -f .venv/.rq-* && touch $@
 
 $(BENCH): | $(DEV)
 	@echo "installing the benches' peers into .venv (once)" >&2

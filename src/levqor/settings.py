@@ -35,10 +35,16 @@ from levqor.policies.scaling import ScalingRules
 PREFIX = "LEVQOR_"
 CONFIG_FILE = "levqor.toml"
 
+PROCESS_MARK = f"{PREFIX}PROCESS"
+"""The variable by which an agent knows what its children began."""
+
 ONLY_PREFIXED = frozenset({"DATA", "FLAGS", "LOGS", "CONFIG", "BACKUPS"})
 """Names too common to be read without the prefix."""
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+OURS = ("ADMIN_TOKEN", "METRICS_TOKEN", "JWT_SECRET", "API_KEYS", "ALERT_WEBHOOK_URL", "ALERT_WEBHOOK_SECRET", "ALERT_URLS")
+"""Secrets that are the control plane's under whatever name. A plain DATABASE_URL is as likely the team's own, which its programs need."""
 
 
 def _absolute(path: Path) -> Path:
@@ -93,6 +99,12 @@ class Settings(BaseModel):
     logs: Folder = Field(Path("logs"), description="Folder for logs. Read as LEVQOR_LOGS only.")
     redis_url: SecretStr | None = Field(None, description="Redis or Valkey for telemetry and jobs. Unset: an embedded one is started.")
     broker_url: SecretStr | None = Field(None, description="Redis of the team's queues, where it is not REDIS_URL.")
+    rq_key_prefix: str = Field(
+        "rq",
+        max_length=100,
+        pattern=r"^[A-Za-z0-9_.:{}-]+$",
+        description="Prefix of RQ's keys in the broker, as the team's RQ 3 workers have it in their own RQ_KEY_PREFIX.",
+    )
     database_url: SecretStr | None = Field(None, description="PostgreSQL URL. Unset: SQLite in LEVQOR_DATA.")
 
     # Who may
@@ -139,12 +151,43 @@ class Settings(BaseModel):
     job_keep_s: Seconds = Field(86_400.0, description="A finished job's status is kept this long (s).")
 
     # Fleet
-    fleet_kind: Literal["agent", "none"] = Field(
-        "agent", description="Who owns the workers: `agent` (Levqor spawns them) or `none` (advice only)."
+    fleet_kind: Literal["agent", "slots", "external", "none"] = Field(
+        "agent",
+        description="Who owns the workers: `agent` (Levqor spawns them), `slots` (a process manager starts and stops them by command), "
+        "`external` (KEDA and others read the target) or `none` (advice only).",
+    )
+    slots_unit: str | None = Field(
+        None,
+        max_length=200,
+        description="Kind `slots`: the systemd unit of one worker, such as `rq-worker@{slot}.service`; the commands follow from it.",
+    )
+    slots_user: bool = Field(False, description="SLOTS_UNIT is a unit of this user's own systemd (`systemctl --user`).")
+    slots_start: str | None = Field(None, max_length=1_000, description="Kind `slots`: command that starts slot `{slot}`; no shell.")
+    slots_stop: str | None = Field(
+        None, max_length=1_000, description="Kind `slots`: command that stops slot `{slot}` and lets its job finish; no shell."
+    )
+    slots_list: str | None = Field(
+        None,
+        max_length=1_000,
+        description="Kind `slots`: command that prints the running slots, one a line: its number, its process id and, if known, its state. "
+        "By count: one line for each running worker.",
+    )
+    slots_scale: str | None = Field(
+        None,
+        max_length=1_000,
+        description="Kind `slots`, by count instead: command that runs `{count}` workers, such as "
+        "`docker compose up -d --no-deps --no-recreate --scale worker={count} worker`.",
+    )
+    hirefire_token: SecretStr | None = Field(
+        None, min_length=8, description="Token in the path of the HireFire route. Unset: the route is off."
     )
     workers_min: int = Field(1, ge=0, le=1_000, description="The target never goes below this.")
     workers_max: int = Field(4, ge=1, le=1_000, description="The target never goes above this.")
-    scale_rule: Literal["threshold"] = Field("threshold", description="The scaling rule.")
+    scale_rule: Literal["threshold", "wait"] = Field(
+        "threshold", description="The scaling rule: `threshold` (P95 and depth) or `wait` (jobs in the system and their predicted wait)."
+    )
+    wait_slo_s: Seconds = Field(5.0, description="Rule `wait`: a job should begin within this (s).")
+    worker_start_s: float = Field(2.0, ge=0, le=3_600, description="Rule `wait`: a new worker takes its first job after this (s).")
     scale_up_p95_ms: float = Field(150.0, gt=0, le=3_600_000, description="A P95 above this asks for a step up (ms).")
     scale_up_depth: Count = Field(10, description="More waiting jobs than this ask for a step up.")
     scale_down_p95_ms: float = Field(40.0, gt=0, le=3_600_000, description="A P95 below this, with an empty queue, is calm (ms).")
@@ -155,7 +198,7 @@ class Settings(BaseModel):
     drain_grace_s: Seconds = Field(
         120.0, description="A draining worker may finish its job for this long (s); then the job goes back to its queue."
     )
-    manual_hold_s: Seconds = Field(3_600.0, description="A manual count holds the autopilot for this long (s).")
+    manual_hold_s: Seconds = Field(3_600.0, description="A count set by hand, or outside Levqor, holds the autopilot for this long (s).")
     probe_period_s: float = Field(5.0, gt=0, le=15, description="Outside-in probes run this often (s).")
 
     # Money
@@ -344,6 +387,42 @@ class Settings(BaseModel):
             raise ValueError("expected an http(s) URL")
         return value
 
+    @field_validator("rq_key_prefix")
+    @classmethod
+    def _check_prefix(cls, value: str) -> str:
+        if value == "levqor" or value.startswith("levqor:"):
+            raise ValueError("expected another one than `levqor`: keys that begin so are Levqor's own, and `levqor detach` removes them")
+        return value
+
+    @field_validator("hirefire_token")
+    @classmethod
+    def _check_path_token(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch(r"[\w.~-]+", value.get_secret_value(), re.ASCII):
+            raise ValueError("expected letters, digits and -._~ alone: it stands in a path")
+        return value
+
+    @field_validator("slots_unit")
+    @classmethod
+    def _check_unit(cls, value: str | None) -> str | None:
+        is_name = value is None or re.fullmatch(r"[\w.@:\\-]+", value.replace("{slot}", "1", 1), re.ASCII)
+        if not is_name or (value is not None and "{slot}" not in value):
+            raise ValueError("expected the name of one unit with {slot} in it once, such as rq-worker@{slot}.service")
+        return value
+
+    @field_validator("slots_start", "slots_stop", "slots_list", "slots_scale")
+    @classmethod
+    def _check_slot_command(cls, value: str | None, info: ValidationInfo) -> str | None:
+        placeholder = {"slots_list": None, "slots_scale": "{count}"}.get(info.field_name or "", "{slot}")
+        if value is None:
+            return None
+        try:
+            words = shlex.split(value)
+        except ValueError:
+            raise ValueError("expected a command as a shell would take it; a quotation mark is open") from None
+        if not words or (placeholder is not None and not any(placeholder in word for word in words)):
+            raise ValueError(f"expected a command with {placeholder} in it" if placeholder else "expected a command")
+        return value
+
     @field_validator("telegram_api_base", "stripe_api_base", "openai_api_base")
     @classmethod
     def _check_api_base(cls, value: str) -> str:
@@ -463,9 +542,37 @@ class Settings(BaseModel):
             raise ValueError("ANALYTICS_USERS_SQL and ANALYTICS_EVENTS_SQL need ANALYTICS_DATABASE_URL, the database that they read")
         if self.smtp_url is not None and not (self.mail_from and self.mail_to):
             raise ValueError("SMTP_URL needs MAIL_FROM and MAIL_TO")
+        if (wrong := self._wrong_slots) is not None:
+            raise ValueError(wrong)
         if not self.is_loopback and self.admin_token is None:
             raise ValueError(f"HOST {self.host} is public: set ADMIN_TOKEN, or listen on 127.0.0.1")
         return self
+
+    @property
+    def late_start(self) -> str | None:
+        """Why rule `wait` cannot help in time, and keeps workers ready instead; None where it can, or under another rule."""
+        if self.scale_rule != "wait" or self.worker_start_s <= self.wait_slo_s:
+            return None
+        return f"a worker starts in {self.worker_start_s:g} s, longer than a job may wait ({self.wait_slo_s:g} s): a step up comes too late"
+
+    @property
+    def _wrong_slots(self) -> str | None:
+        """What is wrong with the SLOTS_* settings together, or None."""
+        each = {"SLOTS_START": self.slots_start, "SLOTS_STOP": self.slots_stop, "SLOTS_LIST": self.slots_list}
+        firsts = {"SLOTS_UNIT": self.slots_unit, "SLOTS_START": self.slots_start, "SLOTS_SCALE": self.slots_scale}
+        ways = [name for name, value in firsts.items() if value is not None]
+        if self.fleet_kind != "slots":
+            return None
+        if len(ways) > 1:
+            return f"{' and '.join(ways)} are different ways to scale: set one of them"
+        if not ways:
+            return "FLEET_KIND=slots needs SLOTS_UNIT, or SLOTS_START with SLOTS_STOP and SLOTS_LIST, or SLOTS_SCALE"
+        missing = [name for name, value in each.items() if value is None]
+        if ways == ["SLOTS_START"] and missing:
+            return f"SLOTS_START needs {' and '.join(missing)}"
+        used = {"SLOTS_START": set(each), "SLOTS_SCALE": {"SLOTS_LIST"}}.get(ways[0], set())
+        idle = [name for name, value in each.items() if value is not None and name not in used]
+        return f"{ways[0]} makes no use of {' and '.join(idle)}: unset {'it' if len(idle) == 1 else 'them'}" if idle else None
 
     @property
     def is_loopback(self) -> bool:
@@ -485,6 +592,9 @@ class Settings(BaseModel):
             daily_spend_limit=self.daily_spend_limit,
             worker_hourly_cost=self.worker_hourly_cost,
             guard_categories=tuple(self.guard_categories),
+            name=self.scale_rule,
+            wait_slo_s=self.wait_slo_s,
+            worker_start_s=self.worker_start_s,
         )
 
     @property
@@ -547,6 +657,18 @@ def load(options: Mapping[str, Any] | None = None, environ: Mapping[str, str] | 
 def inherited_environment() -> dict[str, str]:
     """Our own environment, for a program that reads settings of its own from it, such as `pg_dump`."""
     return dict(os.environ)
+
+
+def secret_variables() -> frozenset[str]:
+    """The environment's names of Levqor's secrets: each with its prefix, and those that are nobody else's without it."""
+    secret = [f"{PREFIX}{field.upper()}" for field, info in Settings.model_fields.items() if _is_secret(info)]
+    return frozenset(f"{name}{suffix}" for name in (*OURS, *secret) for suffix in ("", "_FILE"))
+
+
+def foreign_environment() -> dict[str, str]:
+    """Our own environment without Levqor's secrets, for a command of the team's; unmarked, or what it leaves were ours to end."""
+    hidden = {*secret_variables(), PROCESS_MARK}
+    return {name: value for name, value in os.environ.items() if name not in hidden}
 
 
 def describe(configuration: Configuration) -> dict[str, dict[str, Any]]:

@@ -11,11 +11,11 @@ Begin = Callable[..., Stack]
 
 
 @contextmanager
-def begun(folder: Path, **environment: str) -> Iterator[Stack]:
+def begun(folder: Path, *words: str, **environment: str) -> Iterator[Stack]:
     """A stack that is up; afterwards it must end cleanly, leave nobody, and have logged no traceback."""
     stack = Stack(folder, **environment)
     try:
-        yield stack.up()
+        yield stack.up(*words)
         stack.end()
         assert stack.tracebacks() == []
     finally:

@@ -15,9 +15,9 @@ from tests.waiting import eventually
 pytestmark = [pytest.mark.drill, pytest.mark.slow]
 
 
-def levqor_drill(name: str, folder: Path) -> tuple[int, dict[str, Any], str]:
+def levqor_drill(name: str, folder: Path, *words: str) -> tuple[int, dict[str, Any], str]:
     """Exit code, the answer's one drill, and what was told; its scratch folders are made in ours."""
-    argv = [sys.executable, "-m", "levqor.cli", "drill", name, "--json", "--report", str(folder / "report.md")]
+    argv = [sys.executable, "-m", "levqor.cli", "drill", name, *words, "--json", "--report", str(folder / "report.md")]
     ended = subprocess.run(argv, capture_output=True, text=True, timeout=55, env={**os.environ, "TMPDIR": str(folder)}, check=False)
     assert ended.stdout, ended.stderr
     answer = json.loads(ended.stdout)
@@ -54,6 +54,15 @@ def test_a_drill_that_is_ended_early_takes_everything_with_it(tmp_path: Path) ->
         process.kill()
         process.wait(10)
     assert left(tmp_path) == []
+
+
+@pytest.mark.parametrize("kind", ["slots", "agent"])
+def test_a_team_does_not_notice_that_levqor_is_gone(kind: str) -> None:
+    """P7, with the outage shortened further; `levqor drill gone --outage 5m` is the whole of it."""
+    with tempfile.TemporaryDirectory(prefix="levqor-test-") as place:
+        code, found, said = levqor_drill(f"gone-{kind}", Path(place), "--outage", "4s")
+        assert (code, found["lost"], found["doubled"], found["cut"]) == (0, 0, 0, 0), f"{found}\n{said}"
+        assert left(Path(place)) == []
 
 
 @pytest.mark.parametrize("name", ["killworker", "killstore", "poison"])

@@ -97,3 +97,5 @@ def test_a_leader_that_slept_is_replaced_and_changes_nothing_once_awake(pair: tu
     eventually(lambda: holder(stack) == str(first), 20, what="the first to lead again")
     assert stack.term() == old + 2
     assert stack.target() == 3
+    # A second SIGTERM, from the teardown, would meet an interpreter that is on its way out.
+    eventually(lambda: not second.is_alive(), 20, what="the end of the second")

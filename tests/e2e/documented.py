@@ -66,6 +66,9 @@ def routes() -> set[tuple[str, str]]:
         costs=nothing,
         overview=nothing,
         sign_ins=nothing,
+        targets=nothing,
+        deploys=nothing,
+        promises=nothing,
     )
     described = create_app(services).openapi()["paths"]
     pages = {("GET", path) for path in ("/", "/docs", "/openapi.json")}
@@ -85,9 +88,10 @@ def metrics() -> dict[str, tuple[str, tuple[str, ...]]]:
         fleet=FleetState("default", FleetKind.AGENT, ("default",), target=1, running=1),
         queues=[QueueState("default", depth=1, oldest_wait_s=1.0, running=0, delayed=0, dead=0)],
         workers=[],
+        problems={},
     )
     found: dict[str, tuple[str, tuple[str, ...]]] = {}
-    for family in text_string_to_metric_families(render(telemetry, reading, {}, dict.fromkeys(COSTS, 1.0)).decode()):
+    for family in text_string_to_metric_families(render(telemetry, reading, {}, dict.fromkeys(COSTS, 1.0), {"kept": 1}).decode()):
         name = f"{family.name}_total" if family.type == "counter" else family.name
         found[name] = (family.type, tuple(sorted(label for label in family.samples[0].labels if label != "le")))
     return found

@@ -1,5 +1,6 @@
 """The dashboard in a real browser: what it shows, whom it lets in, and what it withstands (spec R6, E3, X)."""
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -63,6 +64,24 @@ class TestTheFirstScreen:
         expect(at.verdict).to_be_visible()
         expect(at.panel("Incidents")).to_be_in_viewport(ratio=0.5)
         assert at.page.evaluate("document.documentElement.scrollHeight") <= 900
+
+    def test_a_deploy_is_marked_in_the_charts_and_named_in_their_tables(self, shared: Served, visit: Open) -> None:
+        """Even one that is newer than the newest point (spec A12)."""
+        at = visit(shared.url, "/livez")
+        overview, now = shared.get("/ops/overview"), 1_795_341_600
+        deploy = {"at": now, "sha": "abc123", "note": MARKUP}
+        chart = {**overview["chart"], "at": [now - 120, now - 60], "lines": {"p95_ms": [20, 30]}, "deploys": [deploy]}
+        at.page.route("**/ops/overview", lambda route: route.fulfill(json={**overview, "chart": chart}))
+        at.go("/")
+        text = f"deploy abc123 ({MARKUP})"
+        expect(at.panel("The last hour").get_by_role("cell", name=text)).to_have_count(3)
+        plot = at.page.locator(".u-over").first
+        plot.hover()
+        expect(plot).not_to_have_attribute("title", re.compile("deploy"))
+        box = plot.bounding_box()
+        assert box is not None
+        at.page.mouse.move(box["x"] + box["width"] - 2, box["y"] + 40)
+        expect(plot).to_have_attribute("title", re.compile(re.escape(text)))
 
     def test_its_first_load_is_small_and_comes_from_here_alone(self, shared: Served, visit: Open) -> None:
         at = visit(shared.url, "/livez")

@@ -128,7 +128,10 @@ def test_an_old_python_is_one_clear_line(tmp_path: Path) -> None:
     assert not (tmp_path / ".venv").exists()
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements.txt", "requirements-bench.lock", "requirements-node.txt"])
+LOCKS = ["requirements.lock", "requirements.txt", "requirements-bench.lock", "requirements-node.txt"]
+
+
+@pytest.mark.parametrize("name", [*LOCKS, "tests/rq_versions/1.16.txt", "tests/rq_versions/2.12.txt"])
 def test_a_lock_names_no_address_and_hashes_every_file(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     assert "://" not in text

@@ -3,16 +3,21 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
+from rq import Queue, SimpleWorker
+from rq.job import Job
+from rq.registry import FailedJobRegistry
 from sqlalchemy import text
+from tests.conftest import Valkey
 from tests.fake_service import FakeService
 
 from levqor.bootstrap.database import migrate, open_database
 from levqor.cli import main
-from levqor.cli.attach import attach_options
-from levqor.domain.errors import UsageError
+from levqor.engines.rq import RqEngine
+from levqor.host import SystemClock
 from levqor.settings import load
 
 
@@ -90,11 +95,72 @@ def test_an_own_store_that_sleeps_is_said(tmp_path: Path, monkeypatch: pytest.Mo
     assert not (tmp_path / "data").exists()
 
 
-def test_attach_owns_no_worker_and_takes_no_job() -> None:
-    settings = load(attach_options("redis://:pw@broker:6379/2", "high,default", None, None, None), environ={}).settings
-    assert (settings.fleet_kind, settings.intake_enabled, settings.queues) == ("none", False, ["high", "default"])
-    assert settings.redis_url is None
-    assert settings.broker_url is not None
-    assert settings.broker_url.get_secret_value() == "redis://:pw@broker:6379/2"
-    with pytest.raises(UsageError):
-        attach_options("http://broker", "default", None, None, None)
+# A broker that is not the store
+
+
+def _dump(client: redis.Redis) -> dict[bytes, Any]:
+    keys: list[bytes] = sorted(client.keys())  # type: ignore[arg-type]
+    return {key: (client.dump(key), client.pexpiretime(key.decode())) for key in keys}
+
+
+@pytest.fixture
+def broker(store: redis.Redis, valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Redis]:
+    """A team's broker, where Levqor was allowed to act: dead letters of the team's, two of them quarantined."""
+    monkeypatch.setenv("BROKER_URL", valkey.url)
+    with valkey.client as client:
+        queue = Queue("default", connection=client)
+        jobs = [queue.enqueue("operator.truediv", 1, 0, meta={"b": b"\x00\xff"}, failure_ttl=3600) for _ in range(3)]
+        SimpleWorker([queue], connection=client).work(burst=True, logging_level="CRITICAL")
+        queue.enqueue("operator.add", 1, 1)
+        client.set("shop:cart", b"\x00\x01", ex=3600)
+        client.set("levqorish", "z")
+        engine = RqEngine(valkey.url, clock=SystemClock())
+        assert engine.quarantine("default", [job.id for job in jobs[:2]], "poison") == 2
+        client.zadd("levqor:quarantined:default", {f"gone-{number}": number for number in range(600)})
+        client.sadd("levqor:paused", "default")
+        engine.close()
+        yield client
+
+
+def test_detach_leaves_a_broker_without_a_key_of_its_own(
+    broker: redis.Redis, store: redis.Redis, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """P7: the team's keys stay byte for byte, and what was quarantined is dead letters again."""
+    ours = {b"levqor:paused", b"levqor:quarantined:default"}
+    entries: Any = broker.zrange("levqor:quarantined:default", 600, -1)
+    quarantined: set[bytes] = set(entries)
+    changed = {b"rq:failed:default"} | {b"rq:job:" + job_id for job_id in quarantined}
+    before = _dump(broker)
+    assert len(quarantined) == 2
+    assert main(["detach", "--dry-run", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (set(found["broker_keys"]), len(found["keys"])) == ({key.decode() for key in ours}, 1_201)
+    assert _dump(broker) == before
+
+    assert main(["detach", "--yes"]) == 0
+    after = _dump(broker)
+    assert set(after) == set(before) - ours
+    assert {key: value for key, value in after.items() if key not in changed} == {
+        key: value for key, value in before.items() if key not in changed | ours
+    }
+    assert set(store.keys()) == {b"rq:queue:default", b"levqorish"}
+    assert tables() == {"customers"}
+    failed = FailedJobRegistry("default", connection=broker)
+    assert quarantined <= {job_id.encode() for job_id in failed.get_job_ids(cleanup=False)}
+    job_id = quarantined.pop().decode()
+    failed.requeue(job_id)
+    assert Job.fetch(job_id, connection=broker).args == (1, 0), "RQ's own tools take it from here"
+    assert main(["detach", "--yes"]) == 0
+
+
+def test_a_broker_that_does_not_answer_keeps_all(broker: redis.Redis, store: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part of it would be worse than none: it is said, and can be done again."""
+    monkeypatch.setenv("BROKER_URL", "redis://127.0.0.1:1/0")
+    assert main(["detach", "--yes"]) == 69
+    assert store.dbsize() == 1_203
+    assert "leases" in tables()
+
+
+def test_a_broker_that_is_the_store_is_asked_once(store: redis.Redis, store_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["detach", "--dry-run", "--json", "--broker", store_url]) == 0
+    assert "broker_keys" not in json.loads(capsys.readouterr().out)

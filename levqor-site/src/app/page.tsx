@@ -10,6 +10,7 @@ import { Workers } from "@/components/overview/Workers";
 import { Waiting } from "@/components/Waiting";
 import { useNow } from "@/hooks/useNow";
 import { useOverview } from "@/hooks/useOverview";
+import { ruleOf } from "@/lib/rules";
 
 import styles from "./page.module.css";
 
@@ -27,7 +28,7 @@ export default function OverviewPage() {
       <VerdictBar overview={data} isStale={isStale} />
       <Cards overview={data} elapsedS={elapsedS} />
       <div className={styles.middle}>
-        <SignalsChart chart={data.chart} problem={data.unavailable["chart"]} isStale={isStale} />
+        <SignalsChart chart={data.chart} rule={ruleOf(data.decisions?.[0])} problem={data.unavailable["chart"]} isStale={isStale} />
         <Decisions decisions={data.decisions} problem={data.unavailable["decisions"]} isStale={isStale} />
       </div>
       <div className={styles.bottom}>

@@ -6,6 +6,7 @@ import { Button } from "@/components/ui/Button";
 import { Confirm } from "@/components/ui/Confirm";
 import { useOverview } from "@/hooks/useOverview";
 import { useChange, useSession } from "@/hooks/useSession";
+import { holderOf } from "@/lib/holds";
 
 const HOURS = [1, 2, 8, 24] as const;
 const UNTIL_RELEASED = "released";
@@ -44,7 +45,7 @@ export function HoldButton() {
           <ul>
             {holds.map((hold) => (
               <li key={hold.id}>
-                held by {hold.owner}: {hold.why}
+                {holderOf(hold)}: {hold.why}
               </li>
             ))}
           </ul>

@@ -6,6 +6,7 @@ import type uPlot from "uplot";
 import { useChart } from "@/hooks/useChart";
 import { chartOptions, type Line, reading, type Threshold } from "@/lib/charts";
 import { moment } from "@/lib/format";
+import { type Mark, tableRows } from "@/lib/marks";
 
 import styles from "./TimeChart.module.css";
 
@@ -19,6 +20,7 @@ interface Props {
   at: readonly number[];
   lines: readonly ChartLine[];
   thresholds?: readonly Threshold[];
+  marks?: readonly Mark[];
   height: number;
   /** Charts of one group share their cursor. */
   group: string;
@@ -26,18 +28,20 @@ interface Props {
 }
 
 const NO_THRESHOLDS: readonly Threshold[] = [];
+const NO_MARKS: readonly Mark[] = [];
 const TABLE_ROWS = 60;
 
 /** Lines over time on a canvas, with their newest values in words and a table for who cannot see it. */
-export function TimeChart({ title, at, lines, thresholds = NO_THRESHOLDS, height, group, hasTimes = true }: Props) {
+export function TimeChart({ title, at, lines, thresholds = NO_THRESHOLDS, marks = NO_MARKS, height, group, hasTimes = true }: Props) {
   const drawing = useDrawing();
   const shape = lines.map((line) => `${line.label}|${line.token}`).join();
   const levels = thresholds.map((threshold) => `${threshold.value}|${threshold.label}`).join();
+  const moments = marks.map((mark) => `${mark.at}|${mark.text}`).join();
   const options = useMemo(
-    () => (drawing === null ? null : chartOptions(lines, thresholds, height, group, drawing.step, hasTimes)),
-    // The lines' shape and the thresholds say when it must be made anew; their values are set into it.
+    () => (drawing === null ? null : chartOptions(lines, thresholds, marks, height, group, drawing.step, hasTimes)),
+    // The lines' shape, the thresholds and the marks say when it must be made anew; their values are set into it.
     // eslint-disable-next-line react-hooks/exhaustive-deps
-    [drawing, shape, levels, height, group, hasTimes],
+    [drawing, shape, levels, moments, height, group, hasTimes],
   );
   const data = useMemo(() => [at, ...lines.map((line) => line.values)] as unknown as uPlot.AlignedData, [at, lines]);
   return (
@@ -68,12 +72,14 @@ export function TimeChart({ title, at, lines, thresholds = NO_THRESHOLDS, height
             </tr>
           </thead>
           <tbody>
-            {tableRows(at).map((index) => (
-              <tr key={index}>
-                <th scope="row">{moment((at[index] ?? 0) * 1000)}</th>
-                {lines.map((line) => (
-                  <td key={line.label}>{reading(line, line.values[index])}</td>
-                ))}
+            {tableRows(at, marks, TABLE_ROWS).map((row) => (
+              <tr key={"mark" in row ? `${row.at} ${row.mark.text}` : row.at}>
+                <th scope="row">{moment(row.at * 1000)}</th>
+                {"mark" in row ? (
+                  <td colSpan={lines.length}>{row.mark.text}</td>
+                ) : (
+                  lines.map((line) => <td key={line.label}>{reading(line, line.values[row.index])}</td>)
+                )}
               </tr>
             ))}
           </tbody>
@@ -111,10 +117,4 @@ function useDrawing(): Drawing | null {
     };
   }, []);
   return drawing;
-}
-
-/** A table of thousands of rows helps nobody: as many as fit, evenly. */
-function tableRows(at: readonly number[]): number[] {
-  const step = Math.max(1, Math.ceil(at.length / TABLE_ROWS));
-  return at.map((_, index) => at.length - 1 - index).filter((index) => (at.length - 1 - index) % step === 0);
 }

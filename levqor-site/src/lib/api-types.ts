@@ -256,6 +256,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/hirefire/{token}/info": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Dynos
+         * @description The same for HireFire; off until HIREFIRE_TOKEN is set.
+         */
+        get: operations["dynos_hirefire__token__info_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/keda/metrics/{fleet}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Target
+         * @description How many workers there should be now, for KEDA's metrics-api trigger: `valueLocation: desired_workers`.
+         */
+        get: operations["target_keda_metrics__fleet__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/livez": {
         parameters: {
             query?: never;
@@ -428,6 +468,26 @@ export interface paths {
          * @description The decision now, changing nothing; with parameters, the decision if these were measured.
          */
         get: operations["dryrun_ops_autoscale_dryrun_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/ops/autoscale/promises": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Promises
+         * @description When each step up said that the queue would be clear, and whether it was; newest first; `limit`.
+         */
+        get: operations["promises_ops_autoscale_promises_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -670,6 +730,30 @@ export interface paths {
         get: operations["show_ops_dead__job_id__get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/ops/deploys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Deploys
+         * @description Deploy marks, newest first; `limit`.
+         */
+        get: operations["deploys_ops_deploys_get"];
+        put?: never;
+        /**
+         * Mark
+         * @description Mark a deploy: it is shown beside signals, decisions and incidents, and its first failures start no recovery.
+         */
+        post: operations["mark_ops_deploys_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1430,11 +1514,13 @@ export interface components {
         };
         /**
          * Chart
-         * @description Lines over time: `at` holds epoch seconds, each line a value or null beside each of them.
+         * @description Lines over time: `at` holds epoch seconds, each line a value or null beside each of them; and the deploys in that time.
          */
         Chart: {
             /** At */
             at: number[];
+            /** Deploys */
+            deploys: components["schemas"]["ChartDeploy"][];
             /** Lines */
             lines: {
                 [key: string]: (number | null)[];
@@ -1447,6 +1533,18 @@ export interface components {
             /** Step S */
             step_s: number;
             thresholds: components["schemas"]["Thresholds"];
+        };
+        /**
+         * ChartDeploy
+         * @description A deploy mark on the time axis: `at` is epoch seconds.
+         */
+        ChartDeploy: {
+            /** At */
+            at: number;
+            /** Note */
+            note: string;
+            /** Sha */
+            sha: string;
         };
         /**
          * Check
@@ -1464,6 +1562,35 @@ export interface components {
             state: "met" | "breached" | "unknown";
             /** Window Start */
             window_start: string;
+        };
+        /**
+         * ClearPromise
+         * @description When a step up said that the queue would be clear (`clear_in_s`), and what became of it after `waited_s`.
+         */
+        ClearPromise: {
+            /** At */
+            at: string;
+            /** Clear In S */
+            clear_in_s: number;
+            /** Decision Id */
+            decision_id: number;
+            /** Depth */
+            depth: number;
+            /** Ended At */
+            ended_at: string | null;
+            /** Fleet */
+            fleet: string;
+            /** Id */
+            id: number;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "open" | "kept" | "missed" | "void";
+            /** Target */
+            target: number;
+            /** Waited S */
+            waited_s: number;
         };
         /**
          * Cohort
@@ -1899,6 +2026,30 @@ export interface components {
             state: string;
         };
         /**
+         * DeployMark
+         * @description A version of the team's app that came, and who said so.
+         */
+        DeployMark: {
+            /** Actor */
+            actor: string;
+            /** At */
+            at: string;
+            /** Id */
+            id: number;
+            /** Note */
+            note: string;
+            /** Sha */
+            sha: string;
+        };
+        /**
+         * Deploys
+         * @description The newest first.
+         */
+        Deploys: {
+            /** Deploys */
+            deploys: components["schemas"]["DeployMark"][];
+        };
+        /**
          * DropAnswer
          * @description What was removed, or would be.
          */
@@ -1920,6 +2071,16 @@ export interface components {
             groups: components["schemas"]["PlannedGroup"][];
             /** Waiting */
             waiting: number;
+        };
+        /**
+         * Dyno
+         * @description How many processes of a name there should be.
+         */
+        Dyno: {
+            /** Name */
+            name: string;
+            /** Value */
+            value: number;
         };
         /**
          * Episode
@@ -2159,7 +2320,7 @@ export interface components {
         };
         /**
          * IncidentStory
-         * @description One incident, what was done about it, and the signals around it.
+         * @description One incident, what was done about it, and the deploys and signals around it.
          */
         IncidentStory: {
             /** Attempts */
@@ -2170,6 +2331,8 @@ export interface components {
             cause: string;
             /** Closed At */
             closed_at: string | null;
+            /** Deploys */
+            deploys: components["schemas"]["DeployMark"][];
             /** Escalated At */
             escalated_at: string | null;
             /** Evidence */
@@ -2474,6 +2637,29 @@ export interface components {
             retained: number;
             /** Users */
             users: number;
+        };
+        /**
+         * PromiseScore
+         * @description How many promises of a clear queue are in each state; void: nobody could tell.
+         */
+        PromiseScore: {
+            /** Kept */
+            kept: number;
+            /** Missed */
+            missed: number;
+            /** Open */
+            open: number;
+            /** Void */
+            void: number;
+        };
+        /**
+         * Promises
+         * @description The newest first, and how many of the last 90 days are in each state.
+         */
+        Promises: {
+            /** Promises */
+            promises: components["schemas"]["ClearPromise"][];
+            score: components["schemas"]["PromiseScore"];
         };
         /**
          * QuarantinePage
@@ -2934,6 +3120,7 @@ export interface components {
             problems: {
                 [key: string]: string;
             };
+            promises: components["schemas"]["PromiseScore"] | null;
             /** Queues */
             queues: string[];
             /** Running */
@@ -2987,6 +3174,26 @@ export interface components {
             errors: {
                 [key: string]: unknown;
             }[];
+        };
+        /**
+         * Target
+         * @description The target in force and what it rests on. What is not known is no number here but a 503.
+         */
+        Target: {
+            /** As Of */
+            as_of: string;
+            /** Backlog */
+            backlog: number;
+            /** Decision Id */
+            decision_id: number;
+            /** Desired Workers */
+            desired_workers: number;
+            /** Oldest Age S */
+            oldest_age_s: number | null;
+            /** Queue Depth */
+            queue_depth: number;
+            /** Reason */
+            reason: string;
         };
         /**
          * Thresholds
@@ -3980,6 +4187,100 @@ export interface operations {
             };
         };
     };
+    dynos_hirefire__token__info_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Dyno"][];
+                };
+            };
+            /** @description What is wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Detail */
+                        detail: string;
+                        /**
+                         * Errors
+                         * @default []
+                         */
+                        errors: {
+                            [key: string]: string;
+                        }[];
+                        /** Status */
+                        status: number;
+                        /** Title */
+                        title: string;
+                        /** Type */
+                        type: string;
+                    };
+                };
+            };
+        };
+    };
+    target_keda_metrics__fleet__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                fleet: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Target"];
+                };
+            };
+            /** @description What is wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Detail */
+                        detail: string;
+                        /**
+                         * Errors
+                         * @default []
+                         */
+                        errors: {
+                            [key: string]: string;
+                        }[];
+                        /** Status */
+                        status: number;
+                        /** Title */
+                        title: string;
+                        /** Type */
+                        type: string;
+                    };
+                };
+            };
+        };
+    };
     livez_livez_get: {
         parameters: {
             query?: never;
@@ -4372,6 +4673,51 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Decision"];
+                };
+            };
+            /** @description What is wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Detail */
+                        detail: string;
+                        /**
+                         * Errors
+                         * @default []
+                         */
+                        errors: {
+                            [key: string]: string;
+                        }[];
+                        /** Status */
+                        status: number;
+                        /** Title */
+                        title: string;
+                        /** Type */
+                        type: string;
+                    };
+                };
+            };
+        };
+    };
+    promises_ops_autoscale_promises_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Promises"];
                 };
             };
             /** @description What is wrong */
@@ -5023,6 +5369,108 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DeadLetterStory"];
+                };
+            };
+            /** @description What is wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Detail */
+                        detail: string;
+                        /**
+                         * Errors
+                         * @default []
+                         */
+                        errors: {
+                            [key: string]: string;
+                        }[];
+                        /** Status */
+                        status: number;
+                        /** Title */
+                        title: string;
+                        /** Type */
+                        type: string;
+                    };
+                };
+            };
+        };
+    };
+    deploys_ops_deploys_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deploys"];
+                };
+            };
+            /** @description What is wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Detail */
+                        detail: string;
+                        /**
+                         * Errors
+                         * @default []
+                         */
+                        errors: {
+                            [key: string]: string;
+                        }[];
+                        /** Status */
+                        status: number;
+                        /** Title */
+                        title: string;
+                        /** Type */
+                        type: string;
+                    };
+                };
+            };
+        };
+    };
+    mark_ops_deploys_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * Note
+                     * @default
+                     */
+                    note?: string;
+                    /** Sha */
+                    sha: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeployMark"];
                 };
             };
             /** @description What is wrong */

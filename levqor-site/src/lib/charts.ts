@@ -1,5 +1,7 @@
 import type uPlot from "uplot";
 
+import { labelPlaces, type Mark, marksNear, timesWith } from "@/lib/marks";
+
 /** One line of a chart: which colour token, how it is drawn. */
 export interface Line {
   label: string;
@@ -34,6 +36,7 @@ export function colour(token: string): string {
 export function chartOptions(
   lines: readonly Line[],
   thresholds: readonly Threshold[],
+  marks: readonly Mark[],
   height: number,
   group: string,
   step: uPlot.Series.PathBuilder | null,
@@ -47,6 +50,7 @@ export function chartOptions(
     legend: { show: false },
     cursor: { sync: { key: group }, drag: { x: false, y: false }, points: { size: 6 } },
     scales: {
+      x: { range: (_chart, low, high) => timesWith(marks, low, high) },
       y: { range: (_chart, low, high) => range(low, high, thresholds) },
       right: { range: (_chart, low, high) => range(low, high, []) },
     },
@@ -69,7 +73,10 @@ export function chartOptions(
         ...(line.isStepped && step !== null ? { paths: step } : {}),
       })),
     ],
-    hooks: { draw: [(chart) => drawThresholds(chart, thresholds)] },
+    hooks: {
+      draw: [(chart) => drawThresholds(chart, thresholds), (chart) => drawMarks(chart, marks)],
+      setCursor: [(chart) => nameMarks(chart, marks)],
+    },
   };
 }
 
@@ -113,4 +120,43 @@ function drawThresholds(chart: uPlot, thresholds: readonly Threshold[]): void {
     ctx.fillText(threshold.label, bbox.left + bbox.width - 2, y - 3 * devicePixelRatio);
   }
   ctx.restore();
+}
+
+const LABEL_HEIGHT = 12;
+
+/** A thin line for each mark, its label at the foot, where thresholds have none. */
+function drawMarks(chart: uPlot, marks: readonly Mark[]): void {
+  const { ctx, bbox } = chart;
+  const xOf = (mark: Mark) => chart.valToPos(mark.at, "x", true);
+  const foot = bbox.top + bbox.height;
+  const gap = 3 * devicePixelRatio;
+  const height = LABEL_HEIGHT * devicePixelRatio;
+  ctx.save();
+  ctx.strokeStyle = colour("--mark");
+  ctx.lineWidth = devicePixelRatio;
+  ctx.font = `${10 * devicePixelRatio}px system-ui`;
+  ctx.textBaseline = "bottom";
+  const widthOf = (mark: Mark) => ctx.measureText(mark.label).width + 2 * gap;
+  const places = labelPlaces(marks, xOf, widthOf, bbox.left + bbox.width);
+  for (const mark of marks) {
+    // On whole pixels, else a thin line is two grey ones.
+    const x = Math.round(xOf(mark)) - devicePixelRatio / 2;
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, foot);
+    ctx.stroke();
+    const left = places.get(mark);
+    if (left === undefined) continue;
+    ctx.fillStyle = colour("--surface");
+    ctx.fillRect(left + devicePixelRatio, foot - height, widthOf(mark) - 2 * devicePixelRatio, height);
+    ctx.fillStyle = ctx.strokeStyle;
+    ctx.fillText(mark.label, left + gap, foot);
+  }
+  ctx.restore();
+}
+
+/** The browser's own tooltip says all of a mark. */
+function nameMarks(chart: uPlot, marks: readonly Mark[]): void {
+  const text = marksNear(marks, chart.cursor.left ?? -1, (mark) => chart.valToPos(mark.at, "x"));
+  if (chart.over.title !== text) chart.over.title = text;
 }

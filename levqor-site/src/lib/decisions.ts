@@ -10,6 +10,36 @@ export function outcomeOf(decision: Decision): Outcome {
   return decision.reasons.some((reason) => reason.votes && reason.code === "held") ? "held" : "nothing";
 }
 
+const CODES: Record<string, string> = {
+  held: "held",
+  unknown: "unknown",
+  freeze: "frozen by spend",
+  spend_unknown: "spend unknown",
+  no_room: "no room",
+  at_max: "at the maximum",
+  starting: "still starting",
+  watching: "watching the last step",
+  did_not_help: "the last step did not help",
+  p95_high: "P95 is high",
+  depth_high: "many jobs wait",
+  wait_high: "jobs would wait too long",
+  too_few: "too few requests",
+  wait_low: "fewer are enough",
+  pause: "fewer may be enough",
+  calm: "calm",
+  calming: "not calm for long enough",
+  at_min: "at the minimum",
+  steady: "steady",
+  step_price: "price of a step",
+  promise: "promise",
+  not_configured: "not configured",
+};
+
+/** A reason's code in words; one that this page does not know is shown as it is. */
+export function codeWords(code: string): string {
+  return CODES[code] ?? code.replaceAll("_", " ");
+}
+
 const SIGNS: Record<Outcome, string> = { up: "▲", down: "▼", frozen: "❄", held: "✋", nothing: "–" };
 
 export function signOf(outcome: Outcome): string {

@@ -30,8 +30,9 @@ test("values as text", () => {
 });
 
 test("what turning a flag means", () => {
-  expect(flagMeaning("AUTOSCALE_ENABLED", true, false)).toContain("acts by itself");
-  expect(flagMeaning("AUTOSCALE_ENABLED", false, true)).toContain("only observes");
-  expect(flagMeaning("WORKER_COUNT", 4, true)).toContain("may move it again");
-  expect(flagMeaning("A_NEW_FLAG", true, false)).toBe("It is turned on.");
+  expect(flagMeaning("AUTOSCALE_ENABLED", true, false, "agent")).toContain("acts by itself");
+  expect(flagMeaning("AUTOSCALE_ENABLED", false, true, "agent")).toContain("only observes");
+  expect(flagMeaning("WORKER_COUNT", 4, true, "agent")).toContain("may move it again");
+  expect(flagMeaning("WORKER_COUNT", 4, true, "external")).toContain("whoever reads it follows");
+  expect(flagMeaning("A_NEW_FLAG", true, false, "agent")).toBe("It is turned on.");
 });

@@ -1,4 +1,5 @@
 import type { Schemas } from "@/lib/api";
+import { fleetOf } from "@/lib/fleets";
 
 export type Setting = Schemas["Setting"];
 
@@ -61,10 +62,10 @@ export function flagPurpose(name: string): string {
 }
 
 /** What turning a flag to this value will do. */
-export function flagMeaning(name: string, value: boolean | number, isActing: boolean): string {
+export function flagMeaning(name: string, value: boolean | number, isActing: boolean, fleetKind: string): string {
   if (typeof value === "number") {
     const after = isActing ? "Levqor may move it again: a count that should stay needs a hold." : "It stays until somebody changes it.";
-    return `A new target: the fleet follows it at once, up or down; a worker ends after its job. ${after}`;
+    return `A new target: ${fleetOf(fleetKind).follows} ${after}`;
   }
   return (value ? FLAGS[name]?.on : FLAGS[name]?.off) ?? `It is turned ${value ? "on" : "off"}.`;
 }

@@ -11,7 +11,7 @@ from levqor.agent.plan import share
 from levqor.agent.process import is_marked, kill_marked
 from levqor.agent.room import WorkerSizes, measure
 from levqor.agent.workers import Ending, GiveBack, PoolState, View
-from levqor.domain.errors import DependencyDown
+from levqor.domain.errors import DependencyDown, GuardRefused
 from levqor.domain.fleet import Worker
 from levqor.fleets.agent import AgentSeat, Heartbeat
 from levqor.ports import Clock
@@ -183,7 +183,10 @@ class Link:
         while self._mail.give_backs:
             gone = self._mail.give_backs[0]
             is_ours = gone.ending is Ending.RETURNED
-            self._report(self._engine.give_back(gone.worker, interrupted=is_ours), gone.ending)
+            try:
+                self._report(self._engine.give_back(gone.worker, interrupted=is_ours), gone.ending)
+            except GuardRefused as error:
+                log.warning("whatever worker %s was running is left to its queue library: %s", gone.worker, error)
             # Taken off only now: an engine that did not answer is asked again.
             self._mail.give_backs.popleft()
 

@@ -12,10 +12,11 @@ from typing import IO
 import psutil
 
 from levqor.host import ProcessIdentity
+from levqor.settings import PROCESS_MARK, secret_variables
 
 log = logging.getLogger(__name__)
 
-MARK = "LEVQOR_PROCESS"
+MARK = PROCESS_MARK
 """Every process that descends from a child carries the child's mark in its environment, whatever session it moved to.
 
 A store server is the exception: it writes its title over its environment. It forks within its session, which tells as much.
@@ -27,12 +28,8 @@ LOG_MAX_BYTES = 10_000_000
 EXIT_UNSEEN = -1_000
 """How an adopted child ended: only its parent could know, and that was another agent."""
 
-_OURS = ("ADMIN_TOKEN", "METRICS_TOKEN", "JWT_SECRET", "API_KEYS", "ALERT_WEBHOOK_URL", "ALERT_WEBHOOK_SECRET", "ALERT_URLS")
-_SHARED = ("DATABASE_URL", "TELEGRAM_BOT_TOKEN", "TELEGRAM_CHAT_ID")
-OURS_ALONE = frozenset(
-    f"{name}{suffix}" for name in (*_OURS, *(f"LEVQOR_{name}" for name in (*_OURS, *_SHARED))) for suffix in ("", "_FILE")
-)
-"""Secrets of the control plane. A plain DATABASE_URL or TELEGRAM_BOT_TOKEN is as likely the team's own, which its jobs need."""
+NEEDED = frozenset(f"LEVQOR_{name}{suffix}" for name in ("REDIS_URL", "BROKER_URL") for suffix in ("", "_FILE"))
+"""Secrets that a worker cannot do without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +114,7 @@ def _kill(members: Sequence[ProcessIdentity]) -> bool:
 
 
 def _environment(command: Command, mark: str) -> dict[str, str]:
-    hidden = OURS_ALONE if command.hides_secrets else frozenset()
+    hidden = secret_variables() - NEEDED if command.hides_secrets else frozenset()
     passed = {name: value for name, value in {**os.environ, **command.environment}.items() if name not in hidden}
     return {**passed, "PYTHONUNBUFFERED": "1", MARK: mark}
 

@@ -255,7 +255,7 @@ class Household:
 
     def _pool(self, engine: WorkerEngine, link: Link) -> WorkerPool:
         settings = self._settings
-        environment = passed_on(self._configuration)
+        environment = {**passed_on(self._configuration), "RQ_KEY_PREFIX": settings.rq_key_prefix}
         output = settings.logs / "workers.log"
         queues = tuple(settings.queues)
 

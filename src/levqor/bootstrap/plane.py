@@ -4,21 +4,22 @@ import random
 from dataclasses import dataclass
 
 import redis
+import structlog
 
 from levqor.bootstrap.alerts import alert_channels
 from levqor.bootstrap.checks import verify_desk
 from levqor.bootstrap.costs import cost_desk, cost_watch, own_lines
 from levqor.bootstrap.database import open_database, open_flags
+from levqor.bootstrap.fleets import PlaneFleet, fleet_of
 from levqor.bootstrap.incidents import app_reload, objectives_of, response_rules
 from levqor.bootstrap.processes import is_gone_writer, is_surely_gone, masker_of, nothing
 from levqor.bootstrap.retention import retention_desk
 from levqor.bootstrap.schedule import scheduled_jobs, scheduler_of
-from levqor.bootstrap.store import broker_url, store_url
+from levqor.bootstrap.store import broker_url, owns_broker, store_url
 from levqor.client.flush import Flusher, connect
 from levqor.client.recorder import Recorder
 from levqor.domain.fleet import FleetKind
 from levqor.engines.rq import RqEngine
-from levqor.fleets.agent import AgentFleet
 from levqor.host import ProcessIdentity, SystemClock
 from levqor.monitors.alert_desk import AlertDesk
 from levqor.monitors.alerting import Courier, CourierParts
@@ -55,6 +56,8 @@ from levqor.store.summaries import purge_summaries
 from levqor.store.telemetry import Telemetry
 from levqor.store.verifications import purge_verifications
 
+log = structlog.get_logger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class ControlPlane:
@@ -64,6 +67,7 @@ class ControlPlane:
     clock: SystemClock
     database: Database
     store: redis.Redis
+    fleet: PlaneFleet
     engine: RqEngine
     telemetry: Telemetry
     operations: Operations
@@ -87,6 +91,7 @@ class ControlPlane:
         # Known from the first tick on: a process that reports no requests yet is not a process that is silent.
         self.flusher.flush_once()
         self.flusher.start()
+        self.fleet.start()
         if self.autopilot is not None:
             self.autopilot.start()
         if self.courier is not None:
@@ -104,6 +109,7 @@ class ControlPlane:
         self.incidents.close()
         if self.autopilot is not None:
             self.autopilot.stop()
+        self.fleet.close()
         self.costs_kept.close()
         self.scheduler.close()
         self.flusher.close()
@@ -120,12 +126,18 @@ def control_plane(configuration: Configuration, *, with_autopilot: bool) -> Cont
     thresholds = (settings.scale_down_p95_ms, settings.scale_up_p95_ms, settings.slo_p99_ms)
     recorder = Recorder(thresholds_ms=tuple(sorted(set(thresholds))))
     engine = RqEngine(
-        broker_url(settings), clock=clock, handlers=settings.handlers, max_losses=settings.job_max_losses, on_outcome=recorder.count
+        broker_url(settings),
+        clock=clock,
+        handlers=settings.handlers,
+        max_losses=settings.job_max_losses,
+        on_outcome=recorder.count,
+        prefix=settings.rq_key_prefix,
+        acts_unseen=owns_broker(settings),
     )
     flush = Flush(engine, settings.queues, clock, flushes_max=settings.flushes_max)
     telemetry = Telemetry(store, is_gone_writer)
-    broker = store if settings.broker_url is None else connect(broker_url(settings))
-    fleet = AgentFleet(store, DEFAULT_FLEET, broker)
+    lease = Lease(database, clock, str(identity), is_dead=is_surely_gone)
+    fleet = fleet_of(settings, engine, store, database, lease, clock)
     flags_file = open_flags(settings)
     scope = Scope(
         fleet=DEFAULT_FLEET,
@@ -135,8 +147,7 @@ def control_plane(configuration: Configuration, *, with_autopilot: bool) -> Cont
         expects_http=settings.intake_enabled,
     )
     costs = cost_desk(settings, database, clock)
-    reader = Reader(scope, engine, telemetry, fleet, database, clock, costs.signals)
-    lease = Lease(database, clock, str(identity), is_dead=is_surely_gone)
+    reader = Reader(scope, engine, telemetry, fleet, database, clock, costs.signals, engine.advice)
     costs_kept = cost_watch(costs, database, lease, clock)
     scheduler = scheduler_of(configuration, database, lease, clock, str(identity))
     watchdog = Watchdog(objectives_of(settings), telemetry, database, lease, clock, call=lambda breach: incidents.call_by_watchdog(breach))
@@ -156,6 +167,8 @@ def control_plane(configuration: Configuration, *, with_autopilot: bool) -> Cont
             rules=response_rules(settings),
         )
     )
+    if with_autopilot and settings.late_start:
+        log.warning("rule `wait` needs headroom: raise WORKERS_MIN", why=settings.late_start)
     autopilot = Autopilot(
         Parts(
             reader=reader,
@@ -170,6 +183,7 @@ def control_plane(configuration: Configuration, *, with_autopilot: bool) -> Cont
             rollups=RollUps(telemetry),
             watchdog=watchdog,
             incidents=incidents,
+            manual_hold_s=settings.manual_hold_s,
             duties=(costs_kept.duty, Duty("schedule", SCHEDULE_PERIOD_S, scheduler.turn)),
             causes=(scheduler.causes, costs_kept.causes),
             purges=(
@@ -220,6 +234,7 @@ def control_plane(configuration: Configuration, *, with_autopilot: bool) -> Cont
         clock=clock,
         database=database,
         store=store,
+        fleet=fleet,
         engine=engine,
         telemetry=telemetry,
         operations=operations,

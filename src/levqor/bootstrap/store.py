@@ -14,3 +14,8 @@ def store_url(settings: Settings) -> str:
 def broker_url(settings: Settings) -> str:
     """The URL of the queues' broker; the store's where no other is set."""
     return store_url(settings) if settings.broker_url is None else settings.broker_url.get_secret_value()
+
+
+def owns_broker(settings: Settings) -> bool:
+    """Are the queues served by Levqor's own workers, so that the versions of those are known while none is listed?"""
+    return settings.broker_url is None or settings.fleet_kind == "agent"

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 from levqor.bootstrap.database import version
 from levqor.bootstrap.plane import ControlPlane, control_plane
 from levqor.bootstrap.processes import nothing
+from levqor.bootstrap.targets import target_desk
 from levqor.handlers import BUILT_IN
+from levqor.monitors.deploys import DeployDesk
 from levqor.monitors.overview import Overview, OverviewParts
+from levqor.monitors.promises import PromiseDesk
 from levqor.monitors.sign_ins import SignIns
 from levqor.settings import Configuration, Settings
 from levqor.store.sessions import Sessions
@@ -67,6 +70,9 @@ def services(plane: ControlPlane, on_start: Callable[[], None], on_stop: Callabl
         retention=plane.retention,
         costs=plane.costs,
         schedule=plane.schedule,
+        targets=target_desk(plane.settings, plane.operations, plane.database, plane.clock),
+        deploys=DeployDesk(plane.database, plane.clock),
+        promises=PromiseDesk(plane.database),
         on_start=on_start,
         on_stop=on_stop,
     )

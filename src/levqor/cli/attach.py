@@ -1,13 +1,14 @@
 """`attach` and `detach`: beside a team's own queues, and gone again (spec P7)."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from levqor.cli import output
 from levqor.cli.options import DryRun, Json, Yes
-from levqor.domain.errors import DependencyDown, GuardRefused, UsageError
+from levqor.domain.errors import DependencyDown, GuardRefused
 
 if TYPE_CHECKING:
     from levqor.settings import Configuration
@@ -15,60 +16,69 @@ if TYPE_CHECKING:
 KEYS = "levqor:*"
 SCAN_SIZE = 500
 
+Kind = Literal["none", "slots", "external"]
+"""Kinds whose workers are the team's own; beside `levqor agent` stands `levqor up`, which brings a store for both."""
+
 
 def attach(
     redis: Annotated[str, typer.Option("--redis", metavar="URL", help="The broker of your own queues.")],
     queues: Annotated[str, typer.Option("--queues", metavar="A,B", help="The queues, in order of priority.")] = "default",
+    fleet_kind: Annotated[
+        Kind, typer.Option("--fleet-kind", help="`none` advises; `slots` and `external` scale your workers, as the settings say how.")
+    ] = "none",
+    rule: Annotated[Literal["threshold", "wait"] | None, typer.Option("--rule", help="The scaling rule. Default: SCALE_RULE.")] = None,
     host: Annotated[str | None, typer.Option("--host", metavar="ADDRESS", help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option("--port", metavar="N", help="Port to listen on.")] = None,
     data: Annotated[str | None, typer.Option("--data", metavar="FOLDER", help="Folder of Levqor's own state.")] = None,
 ) -> None:
     """Watch the queues of your own broker and advise. It is only read; Levqor keeps its telemetry in a store of its own."""
-    from levqor.cli.up import run_up
+    from levqor.cli.up import up_beside
     from levqor.settings import load
 
-    raise typer.Exit(run_up(load(attach_options(redis, queues, host, port, data))))
+    options = attach_options(redis, queues, fleet_kind, rule)
+    raise typer.Exit(up_beside(load({**options, "host": host, "port": port, "data": data})))
 
 
-def attach_options(redis: str, queues: str, host: str | None, port: int | None, data: str | None) -> dict[str, Any]:
-    """The settings of an installation that owns no worker and takes no job."""
-    if not redis.startswith(("redis://", "rediss://", "unix://")):
-        raise UsageError("--redis: expected an address such as redis://127.0.0.1:6379/0")
+def attach_options(redis: str, queues: str, fleet_kind: Kind = "none", rule: str | None = None) -> dict[str, Any]:
+    """The settings of an installation that takes no job and spawns no worker. Raises UsageError for an address that is none."""
+    from levqor.engines.broker import address_of
+
+    address_of(redis)
     return {
         "broker_url": redis,
         "queues": queues,
-        "fleet_kind": "none",
+        "fleet_kind": fleet_kind,
+        "scale_rule": rule,
         "intake_enabled": False,
-        "host": host,
-        "port": port,
-        "data": data,
     }
 
 
 def detach(
     redis: Annotated[str | None, typer.Option("--redis", metavar="URL", help="The store. Default: REDIS_URL, else Levqor's own.")] = None,
+    broker: Annotated[str | None, typer.Option("--broker", metavar="URL", help="The broker. Default: BROKER_URL, else the store.")] = None,
     dry_run: DryRun = False,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """List and remove every key and table of Levqor's. Jobs and queues stay as they are."""
+    """List and remove every key and table of Levqor's. Jobs and queues stay as they are; quarantined ones are dead letters again."""
     from levqor.settings import load
 
-    configuration = load({"redis_url": redis})
+    configuration = load({"redis_url": redis, "broker_url": broker})
     refuse_while_it_runs(configuration)
-    keys = _keys(configuration)
+    places = _places(configuration)
     tables = _tables(configuration)
-    found = {"keys": keys, "tables": tables}
+    found = {**{f"{place.name}keys": place.keys for place in places}, "tables": tables}
+    count = sum(len(place.keys or []) for place in places)
     if not as_json or not (yes or dry_run):
-        _list(found, configuration)
+        _list(places, tables, configuration)
     if dry_run:
         _report(found, "nothing was removed: a dry run", as_json, dry_run=True)
         return
-    if not output.confirm(f"Remove {len(keys or [])} keys and {len(tables)} tables?", yes=yes):
+    if not output.confirm(f"Remove {count} keys and {len(tables)} tables?", yes=yes):
         output.tell("nothing was removed")
         return
-    _remove(configuration, keys, tables)
-    _report(found, f"removed {len(keys or [])} keys and {len(tables)} tables", as_json, dry_run=False)
+    _remove(configuration, places, tables)
+    _report(found, f"removed {count} keys and {len(tables)} tables", as_json, dry_run=False)
 
 
 def refuse_while_it_runs(configuration: "Configuration") -> None:
@@ -83,22 +93,41 @@ def refuse_while_it_runs(configuration: "Configuration") -> None:
     raise GuardRefused(f"the service at {configuration.settings.local_url} is running; end it first")
 
 
-def _keys(configuration: "Configuration") -> list[str] | None:
-    """Every key of Levqor's; None where its own store is not running."""
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A server that may hold keys of Levqor's. `keys` None: it is our own and is not running."""
+
+    name: Literal["", "broker_"]
+    url: str
+    keys: list[str] | None
+
+
+def _places(configuration: "Configuration") -> list[_Place]:
+    """The store, and the broker where it is another one. Raises DependencyDown where one of them does not answer."""
+    from levqor.cli.stores import store_url
+
+    settings = configuration.settings
+    url = store_url(settings)
+    places = [_Place("", url or "", None if url is None else _keys("store", url, is_ours=settings.redis_url is None))]
+    if settings.broker_url is not None and settings.broker_url.get_secret_value() != url:
+        broker = settings.broker_url.get_secret_value()
+        places.append(_Place("broker_", broker, _keys("broker", broker, is_ours=False)))
+    return places
+
+
+def _keys(what: str, url: str, *, is_ours: bool) -> list[str] | None:
+    """Every key of Levqor's; None where our own store is not running."""
     from redis.exceptions import RedisError
 
-    from levqor.cli.stores import client_of, store_url
+    from levqor.cli.stores import client_of
 
-    url = store_url(configuration.settings)
-    if url is None:
-        return None
     try:
         with client_of(url) as client:
             return sorted(key.decode(errors="replace") for key in client.scan_iter(match=KEYS, count=SCAN_SIZE))
     except RedisError as error:
-        if configuration.settings.redis_url is None:
+        if is_ours:
             return None
-        raise DependencyDown(f"the store does not answer: {type(error).__name__}") from error
+        raise DependencyDown(f"the {what} does not answer: {type(error).__name__}") from error
 
 
 def _tables(configuration: "Configuration") -> list[str]:
@@ -122,42 +151,55 @@ def _tables(configuration: "Configuration") -> list[str]:
     return sorted(ours.intersection(there))
 
 
-def _list(found: dict[str, Any], configuration: "Configuration") -> None:
-    if found["keys"] is None:
-        folder = configuration.settings.data / "store"
-        output.tell(f"Levqor's own store is not running; its keys are in {folder}, remove that folder when no job in it is wanted any more")
-    for key in found["keys"] or []:
-        output.emit(f"key    {key}")
-    for table in found["tables"]:
+def _list(places: list[_Place], tables: list[str], configuration: "Configuration") -> None:
+    for place in places:
+        if place.keys is None:
+            folder = configuration.settings.data / "store"
+            output.tell(
+                f"Levqor's own store is not running; its keys are in {folder}, remove that folder when no job in it is wanted any more"
+            )
+        for key in place.keys or []:
+            output.emit(f"key    {key}{' (broker)' if place.name else ''}")
+    for table in tables:
         output.emit(f"table  {table}")
 
 
-def _remove(configuration: "Configuration", keys: list[str] | None, tables: list[str]) -> None:
-    from levqor.bootstrap.database import drop_everything
-    from levqor.cli.stores import client_of, store_url
+def _remove(configuration: "Configuration", places: list[_Place], tables: list[str]) -> None:
+    from redis.exceptions import RedisError
 
-    url = store_url(configuration.settings)
-    if keys and url is not None:
-        _release_quarantined(url, keys)
-        with client_of(url) as client:
-            for start in range(0, len(keys), SCAN_SIZE):
-                client.unlink(*keys[start : start + SCAN_SIZE])
+    from levqor.bootstrap.database import drop_everything
+    from levqor.cli.stores import client_of
+
+    for place in places:
+        keys = place.keys or []
+        if not keys:
+            continue
+        _release_quarantined(configuration, place.url, keys)
+        try:
+            with client_of(place.url) as client:
+                for start in range(0, len(keys), SCAN_SIZE):
+                    client.unlink(*keys[start : start + SCAN_SIZE])
+        except RedisError as error:
+            raise DependencyDown(f"not all keys could be removed ({type(error).__name__}): do it again") from error
     if tables:
         drop_everything(configuration)
 
 
-def _release_quarantined(url: str, keys: list[str]) -> None:
+def _release_quarantined(configuration: "Configuration", url: str, keys: list[str]) -> None:
     """Jobs are the team's: what was quarantined goes back to the dead letters, where the queue library's own tools see it."""
-    from levqor.client.rq_scripts import QUARANTINE
+    from levqor.cli.stores import client_of
+    from levqor.client.rq_scripts import QUARANTINE, text
     from levqor.engines.rq import RqEngine
     from levqor.host import SystemClock
 
     prefix = f"{QUARANTINE}:"
-    engine = RqEngine(url, clock=SystemClock())
+    queues = [key.removeprefix(prefix) for key in keys if key.startswith(prefix)]
+    engine = RqEngine(url, clock=SystemClock(), prefix=configuration.settings.rq_key_prefix)
     try:
-        for queue in (key.removeprefix(prefix) for key in keys if key.startswith(prefix)):
-            while letters := engine.quarantined(queue, limit=SCAN_SIZE):
-                engine.release_quarantined(queue, [letter.job_id for letter in letters])
+        with client_of(url) as client:
+            for queue in queues:
+                ids: Any = client.zrange(f"{prefix}{queue}", 0, -1)
+                engine.release_quarantined(queue, [text(job_id) for job_id in ids])
     finally:
         engine.close()
 

@@ -2,8 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,15 +14,11 @@ from levqor.cli.options import Json, Url
 from levqor.domain.errors import LevqorError, SettingsError
 
 if TYPE_CHECKING:
-    from redis import Redis
-
     from levqor.cli.service import Service
     from levqor.settings import Configuration, Settings
 
 State = Literal["ok", "warn", "fail"]
 
-OLDEST_STORE = (6, 2)
-SKEW_WARN_S, SKEW_FAIL_S = 2.0, 30.0
 DISK_WARN_BYTES, DISK_FAIL_BYTES = 1_000_000_000, 100_000_000
 MEMORY_WARN_BYTES = 256_000_000
 
@@ -50,6 +46,7 @@ def doctor(as_json: Json = False, url: Url = None) -> None:
 
 def examine(url: str | None) -> Iterator[Finding]:
     """Every finding; with wrong settings nothing else can be looked at."""
+    from levqor.cli.doctor_slots import check_slots
     from levqor.settings import load
 
     try:
@@ -67,6 +64,8 @@ def examine(url: str | None) -> Iterator[Finding]:
     yield from check_store(settings)
     yield from check_broker(settings)
     yield check_flags(settings)
+    yield check_rule(settings)
+    yield from check_slots(settings)
     yield from check_service(settings, url)
     yield check_alerts(settings)
     yield check_disk(settings)
@@ -131,52 +130,34 @@ def check_store(settings: "Settings") -> Iterator[Finding]:
 
 
 def check_broker(settings: "Settings") -> Iterator[Finding]:
+    """The team's broker, and what RQ makes of it: what `levqor look` finds."""
     if settings.broker_url is None:
         yield Finding("broker", "ok", "the store holds the queues too (BROKER_URL is not set)")
         return
-    yield from _check_redis("broker", settings.broker_url.get_secret_value(), "start the server, or correct BROKER_URL", is_ours=False)
+    url, mend = settings.broker_url.get_secret_value(), "start the server, or correct BROKER_URL"
+    yield from _looked_at("broker", url, mend, settings.queues, settings.rq_key_prefix)
 
 
 def _check_redis(name: str, url: str, mend: str, *, is_ours: bool) -> Iterator[Finding]:
-    from redis.exceptions import RedisError
-
-    from levqor.cli.stores import client_of, without_secret
-
-    try:
-        with client_of(url) as client:
-            info: dict[str, Any] = client.info()
-            yield Finding(name, "ok", f"{without_secret(url)} answers")
-            yield from _judge(name, info)
-            yield _check_skew(name, client)
-    except (RedisError, ValueError) as error:
-        state: State = "warn" if is_ours else "fail"
-        yield Finding(name, state, f"{without_secret(url)} does not answer ({type(error).__name__})", mend)
+    for finding in _looked_at(name, url, mend):
+        yield replace(finding, state="warn") if is_ours and finding.name == name and finding.state == "fail" else finding
 
 
-def _judge(name: str, info: dict[str, Any]) -> Iterator[Finding]:
-    """What the server says of itself: version, whether it keeps what it is given, and what it does when it is full."""
-    product = "Valkey" if "valkey_version" in info else "Redis"
-    version = str(info.get("valkey_version") or info.get("redis_version", "0"))
-    parts = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
-    is_new = parts >= OLDEST_STORE
-    yield Finding(f"{name} version", "ok" if is_new else "fail", f"{product} {version}", "" if is_new else "upgrade it to 6.2 or later")
-    policy = str(info.get("maxmemory_policy", "unknown"))
-    is_safe = policy == "noeviction"
-    mend = "" if is_safe else "`redis-cli config set maxmemory-policy noeviction`: with any other, jobs may vanish"
-    yield Finding(f"{name} eviction", "ok" if is_safe else "fail", f"maxmemory-policy {policy}", mend)
-    keeps = bool(info.get("aof_enabled"))
-    mend = "" if keeps else "`redis-cli config set appendonly yes`: without it a restart may lose accepted jobs"
-    yield Finding(f"{name} durability", "ok" if keeps else "warn", f"appendonly {'yes' if keeps else 'no'}", mend)
-
-
-def _check_skew(name: str, client: "Redis") -> Finding:
+def _looked_at(name: str, url: str, mend: str, queues: Sequence[str] = (), prefix: str = "") -> Iterator[Finding]:
+    """What one look finds; of its queues where a prefix is given, else of the server alone."""
+    from levqor.engines.rq_findings import findings, server_findings
+    from levqor.engines.rq_look import look, look_at_server
     from levqor.host import SystemClock
 
-    seconds, micros = client.time()
-    skew_s = abs(SystemClock().now().timestamp() - (int(seconds) + int(micros) / 1e6))
-    state: State = "ok" if skew_s <= SKEW_WARN_S else "warn" if skew_s <= SKEW_FAIL_S else "fail"
-    mend = "" if state == "ok" else "let both hosts keep time (`timedatectl set-ntp true`)"
-    return Finding(f"{name} clock", state, f"{skew_s:.1f} s apart from this host's", mend)
+    try:
+        facts = look(url, clock=SystemClock(), queues=queues, prefix=prefix) if prefix else look_at_server(url, clock=SystemClock())
+    except LevqorError as error:
+        yield Finding(name, "fail", str(error).removeprefix("the broker at "), mend)
+        return
+    yield Finding(name, "ok", f"{facts.place} answers")
+    for finding in findings(facts) if prefix else server_findings(facts):
+        state: State = "warn" if finding.severity == "unknown" else finding.severity
+        yield Finding(f"{name} {finding.code}", state, finding.text, finding.mend)
 
 
 def check_flags(settings: "Settings") -> Finding:
@@ -190,6 +171,14 @@ def check_flags(settings: "Settings") -> Finding:
     if not isinstance(flags, dict):
         return Finding("flags file", "fail", f"{path} holds no object", f"correct {path}, or remove it: it is written anew")
     return Finding("flags file", "ok", str(path))
+
+
+def check_rule(settings: "Settings") -> Finding:
+    """Can the scaling rule keep what WAIT_SLO_S promises?"""
+    late = settings.late_start
+    if late is None:
+        return Finding("scaling rule", "ok", settings.scale_rule)
+    return Finding("scaling rule", "warn", late, "it needs headroom: raise WORKERS_MIN (or WAIT_SLO_S, or make starts faster)")
 
 
 def check_service(settings: "Settings", url: str | None) -> Iterator[Finding]:
@@ -218,9 +207,14 @@ def _status(service: "Service") -> Iterator[Finding]:
     status = service.get("/status")
     running = status.get("running")
     if running is None:
-        yield Finding("agent", "fail", "no agent has reported its workers", "`levqor up`, or `levqor agent` where workers shall live")
+        mend = "`levqor up`, or `levqor agent` where workers shall live"
+        if status.get("fleet_kind") not in ("slots", "external"):
+            yield Finding("agent", "fail", "no agent has reported its workers", mend)
+        else:
+            yield Finding("workers", "fail", "; ".join(status.get("advice") or ["unknown"]), "see the lines on broker and slots above")
     else:
-        yield Finding("agent", "ok", f"{running} workers running, target {status.get('target')}")
+        is_agents = status.get("fleet_kind", "agent") == "agent"
+        yield Finding("agent" if is_agents else "workers", "ok", f"{running} workers running, target {status.get('target')}")
     flags = status.get("flags") or {}
     if flags.get("error"):
         yield Finding("flags", "fail", str(flags["error"]), f"correct {service.settings.flags}, or remove it: it is written anew")

@@ -9,6 +9,7 @@ from levqor.cli import output
 from levqor.cli.options import DryRun, Json, Url, Yes
 from levqor.cli.service import TIMEOUT_S, Service
 from levqor.cli.spans import parse_span
+from levqor.cli.wording import say_deploy
 from levqor.domain.errors import UsageError
 from levqor.domain.incidents import DEAD_LETTER_SCOPES
 
@@ -101,6 +102,7 @@ def say_incident(answer: dict[str, Any]) -> list[str]:
         lines.append(f"  a person was asked {answer['escalated_at']}")
     if answer.get("closed_at"):
         lines.append(f"  closed {answer['closed_at']}")
+    lines += [f"  {say_deploy(one)} by {one['actor']} {one['at']}" for one in answer.get("deploys") or []]
     for one in answer["recoveries"]:
         came_to = one["verified"] or one["state"]
         lines.append(f"  recovery {one['id']} by {one['actor']}, {one['started_at']}: {came_to}")

@@ -2,7 +2,10 @@
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
+
+from levqor.cli.wording import say_before, say_deploy
 
 BARS = "▁▂▃▄▅▆▇█"
 GAP = "·"
@@ -50,6 +53,7 @@ def _facts(incident: dict[str, Any]) -> str:
 
 def _timeline(incident: dict[str, Any]) -> str:
     events = [(incident["began_at"], "first evidence"), (incident["opened_at"], f"incident opened: {incident['cause']}")]
+    events += [(one["at"], _deploy(one, incident["began_at"] or incident["opened_at"])) for one in incident.get("deploys") or []]
     for one in incident["recoveries"]:
         who = f"{one['actor']}{', automatically' if one['is_automatic'] else ''}"
         events.append((one["started_at"], f"recovery {one['id']} called by {who}"))
@@ -60,6 +64,13 @@ def _timeline(incident: dict[str, Any]) -> str:
     events += [(incident["escalated_at"], "a person was asked for help"), (incident["closed_at"], "incident closed")]
     told = sorted(((at, what) for at, what in events if at), key=lambda event: event[0])
     return "\n".join(f"- `{at}` {_cell(what)}" for at, what in told)
+
+
+def _deploy(deploy: dict[str, Any], began_at: str) -> str:
+    """A deploy mark, and how long before the incident it came; one that came later is only named."""
+    came, began = datetime.fromisoformat(deploy["at"]), datetime.fromisoformat(began_at)
+    before = f", {say_before(came, began)} the first evidence" if came <= began else ""
+    return f"{say_deploy(deploy)} by {deploy['actor']}{before}"
 
 
 def _recoveries(recoveries: Sequence[dict[str, Any]]) -> list[str]:

@@ -4,7 +4,7 @@ import json
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,7 +43,8 @@ def environment(folder: Path) -> dict[str, str]:
 
     names = [field.upper() for field in Settings.model_fields]
     empty = {f"{prefix}{name}{suffix}": "" for name in names for prefix in (PREFIX, "") for suffix in ("", "_FILE")}
-    return {**empty, f"{PREFIX}CONFIG": str(folder / CONFIG_FILE)}
+    # RQ 3 reads this one too, and takes an empty prefix for a wrong one.
+    return {**empty, "RQ_KEY_PREFIX": "rq", f"{PREFIX}CONFIG": str(folder / CONFIG_FILE)}
 
 
 def free_port() -> int:
@@ -53,9 +54,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(folder: Path, is_kept: Callable[[], bool] = lambda: False) -> "Iterator[Child]":
-    """`levqor up` as a child, ended by SIGTERM whatever happens; `is_kept` may spare it where all went well."""
-    child = begin(folder, "up", [sys.executable, "-m", "levqor.cli", "up"])
+def running(folder: Path, is_kept: Callable[[], bool] = lambda: False, words: Sequence[str] = ()) -> "Iterator[Child]":
+    """`levqor up` and these words as a child, ended by SIGTERM whatever happens; `is_kept` may spare it where all went well."""
+    child = begin(folder, "up", [sys.executable, "-m", "levqor.cli", "up", *words])
     is_well = False
     try:
         yield child
@@ -85,6 +86,19 @@ def end(child: "Child") -> None:
     if child.is_alive:
         output.tell("it did not end by itself; it is killed now")
         child.kill_family()
+
+
+def await_broker(url: str) -> None:
+    """A server that was just begun takes connections. Raises DependencyDown."""
+    from levqor.agent.embedded import problem
+    from levqor.host import SystemClock
+
+    clock, pause = SystemClock(), threading.Event()
+    deadline_s = clock.monotonic() + END_WITHIN_S
+    while (why := problem(url)) is not None:
+        if clock.monotonic() >= deadline_s:
+            raise DependencyDown(f"the scratch broker does not start: {why}")
+        pause.wait(0.05)
 
 
 def wait_until_ready(configuration: "Configuration", child: "Child", folder: Path, workers: int = 1) -> None:

@@ -12,7 +12,7 @@ from levqor.cli import output
 from levqor.cli.autoscale import say_not_applied
 from levqor.cli.options import Json, Url
 from levqor.cli.service import Service
-from levqor.cli.wording import STYLES, label, say_age, say_count, say_hold, say_mode, say_signal, say_time
+from levqor.cli.wording import STYLES, label, say_age, say_count, say_hold, say_mode, say_score, say_signal, say_time
 from levqor.domain.errors import DependencyDown, LevqorError
 from levqor.lab.records import SeenDecision, moment_of
 
@@ -141,6 +141,8 @@ def _head(snapshot: Snapshot) -> list["RenderableType"]:
     lines.append(Text(f"workers  target {say_count(status.get('target'))}, running {say_count(status.get('running'))}"))
     if status.get("fleet_kind") == "none":
         lines.append(Text("fleet    the team's own workers: Levqor advises and scales nothing"))
+    if any((status.get("promises") or {}).values()):
+        lines.append(Text(f"promises {say_score(status['promises'])}"))
     if not (status.get("leader") or {}).get("known", True):
         lines.append(Text("leader   none: nobody decides now", "bold yellow"))
     lines.append(Text(f"measured {say_time(moment_of(status.get('measured_at')))}", "dim"))

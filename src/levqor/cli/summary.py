@@ -39,7 +39,7 @@ def summary(
         made = desk.summary(kind)
         pages = desk.render(made)
         if out is not None:
-            _write(out, pages.html)
+            write_page(out, pages.html)
         elif not as_json:
             output.emit((pages.html if form == "html" else pages.text).rstrip("\n"))
         answer: dict[str, Any] = {"state": "dry_run", "channels": []} if dry_run else desk.send(made, pages, anew=force)
@@ -55,7 +55,8 @@ def _document(answer: dict[str, Any], made: Summary, pages: Pages) -> dict[str, 
     return {**head, **answer, "text": pages.text}
 
 
-def _write(path: Path, text: str) -> None:
+def write_page(path: Path, text: str) -> None:
+    """Whole or not at all. Raises UsageError where it cannot be written."""
     from levqor.agent.premises import write_private
 
     try:

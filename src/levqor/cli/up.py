@@ -19,12 +19,37 @@ def up(
         str | None, typer.Option("--redis-url", metavar="URL", help="Your own Redis or Valkey. Default: one of ours.")
     ] = None,
     database_url: Annotated[str | None, typer.Option("--database-url", metavar="URL", help="Your own PostgreSQL. Default: SQLite.")] = None,
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[-- COMMAND]", help="Your own worker instead of Levqor's, such as `-- rq worker default`; `--name NAME` is added."
+        ),
+    ] = None,
 ) -> None:
     """Run everything until Ctrl-C: store, service, autopilot and workers."""
+    from dataclasses import replace
+
     from levqor.settings import load
 
     options = {"host": host, "port": port, "data": data, "redis_url": redis_url, "database_url": database_url}
-    raise typer.Exit(run_up(load(options)))
+    raise typer.Exit(up_beside(load(options), replace(service_parts(), own_command=tuple(command or ()))))
+
+
+def up_beside(configuration: "Configuration", parts: "Parts | None" = None) -> int:
+    """`run_up`, once the workers of a broker that is the team's own are of a version that can be read. Raises GuardRefused."""
+    from levqor.bootstrap.broker import broker_standing
+    from levqor.domain.errors import EngineDown
+
+    if configuration.settings.broker_url is not None:
+        try:
+            standing = broker_standing(configuration.settings)
+            standing.check_readable()
+        except EngineDown as error:
+            typer.echo(f"{error}; its queues are unknown until it does", err=True)
+        else:
+            if standing.sentence:
+                typer.echo(standing.sentence, err=True)
+    return run_up(configuration, parts)
 
 
 def run_up(configuration: "Configuration", parts: "Parts | None" = None) -> int:
@@ -57,6 +82,7 @@ def service_parts() -> "Parts":
             max_losses=settings.job_max_losses,
             on_outcome=watch.recorder.count,
             url_variable="LEVQOR_REDIS_URL" if settings.broker_url is None else "LEVQOR_BROKER_URL",
+            prefix=settings.rq_key_prefix,
         )
 
     return Parts(

@@ -1,5 +1,6 @@
 """`why [TIME]`: a decision told in sentences (spec A11)."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -8,10 +9,10 @@ from levqor.cli import output
 from levqor.cli.autoscale import inputs_lines
 from levqor.cli.options import Json, Url
 from levqor.cli.service import Service
-from levqor.cli.spans import parse_moment
-from levqor.cli.wording import say_count, say_moment
+from levqor.cli.spans import parse_moment, say_span
+from levqor.cli.wording import say_before, say_count, say_deploy, say_moment
 from levqor.domain.errors import NotFound
-from levqor.lab.records import SeenDecision
+from levqor.lab.records import SeenDecision, moment_of
 
 
 def why(
@@ -32,7 +33,8 @@ def why(
     if as_json:
         output.emit_json({"asked": moment.isoformat(), **answer})
         return
-    for sentence in explain(SeenDecision.read(answer)):
+    decision = SeenDecision.read(answer)
+    for sentence in [*explain(decision), *_promised(answer.get("promise")), *_deployed(answer.get("deploys") or [], moment)]:
         output.emit(sentence)
 
 
@@ -49,6 +51,25 @@ def explain(decision: SeenDecision) -> list[str]:
     if decision.next:
         lines.append(f"What would have changed it: {decision.next}.")
     return [*lines, _acted(decision)]
+
+
+def _promised(promise: dict[str, Any] | None) -> list[str]:
+    """What became of the promise that the decision made."""
+    if promise is None:
+        return []
+    became = {
+        "open": f"it has waited for {say_span(promise['waited_s'])} so far",
+        "kept": f"kept: it was clear after {say_span(promise['waited_s'])}",
+        "missed": f"missed: it was not clear after {say_span(promise['waited_s'])}",
+        "void": "void: nobody could tell, or somebody else changed the workers",
+    }
+    return [f"It promised a clear queue in {say_span(promise['clear_in_s'])}; {became[promise['state']]}."]
+
+
+def _deployed(deploys: list[dict[str, Any]], moment: datetime) -> list[str]:
+    """What came in the hour before."""
+    seen = [(moment_of(deploy["at"]), deploy) for deploy in deploys]
+    return [f"Before it: {say_deploy(deploy)}, {say_before(at, moment)}." for at, deploy in seen if at is not None]
 
 
 def _running(count: int | None) -> str:

@@ -18,6 +18,8 @@ LABELS = {
     "queue_depth": "queue depth",
     "oldest_wait_s": "oldest wait",
     "running": "jobs running",
+    "arrival_rate": "jobs/s that come",
+    "mean_service_s": "mean length of jobs",
     "dead": "dead letters",
     "failures_5m": "failures in 5 min",
     "spend_last_24h": "guarded spend in 24 h",
@@ -78,6 +80,24 @@ def say_hold(hold: Mapping[str, Any]) -> str:
     until = "until released" if left is None else f"for {say_span(float(left))} more"
     number = f" (hold {hold['id']})" if hold.get("id") is not None else ""
     return f"held by {hold.get('owner', 'somebody')} {until}: {hold.get('why') or 'no reason given'}{number}"
+
+
+def say_deploy(deploy: Mapping[str, Any]) -> str:
+    """A deploy mark: the version and what came with it."""
+    return f"deploy {deploy.get('sha')}" + (f" ({deploy['note']})" if deploy.get("note") else "")
+
+
+def say_before(earlier: datetime, moment: datetime) -> str:
+    """How long before `moment` something was."""
+    return f"{say_span(max(0.0, (moment - earlier).total_seconds()))} before"
+
+
+def say_score(score: Mapping[str, Any] | None) -> str:
+    """How many promises of a clear queue were kept, of those that could be judged."""
+    if score is None:
+        return "unknown"
+    kept, judged = int(score.get("kept", 0)), int(score.get("kept", 0)) + int(score.get("missed", 0))
+    return f"{kept} of {judged} kept" if judged else "none was due yet"
 
 
 MODES = {

@@ -1,28 +1,20 @@
 """A pure ASGI middleware: from the request's arrival until the last byte of its answer is sent."""
 
-import logging
-import os
-import socket
 import sys
-import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from time import perf_counter
 from typing import Any
 
-from levqor.client.flush import STEERING_SCOPE, Flusher
+from levqor.client import django_requests, log
+from levqor.client.flush import STEERING_SCOPE
 from levqor.client.recorder import Recorder
-
-log = logging.getLogger("levqor")
+from levqor.client.reporting import OTHER_METHOD, ROUTE, UNMATCHED, Reporting, method_label
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-UNMATCHED = "unmatched"
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-OTHER_METHOD = "OTHER"
 
 
 def _always_steering(scope: Scope) -> str:
@@ -44,17 +36,15 @@ class LevqorMiddleware:
         redis_url: str | None = None,
     ) -> None:
         self.app = app
-        self.recorder = recorder or Recorder()
-        self.recorder.announce("http")
-        self.flusher: Flusher | None = None
+        self.reporting = Reporting(recorder, redis_url)
+        self.recorder = self.reporting.recorder
         self._observe = self.recorder.observe
         self._scope_of = scope_of
-        self._redis_url = redis_url
-        self._has_flusher = recorder is not None
+        self._is_django = django_requests.keep(app)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not self._has_flusher:
-            self._start_flusher()
+        if not self.reporting.is_started:
+            self.reporting.start()
         if scope["type"] != "http":
             await self._pass(scope, receive, send)
             return
@@ -96,42 +86,52 @@ class LevqorMiddleware:
     def _record(self, scope: Scope, begin: float, failed: bool) -> None:
         ms = (perf_counter() - begin) * 1000
         try:
-            method = scope["method"]
-            series = ("http", self._scope_of(scope), method if method in METHODS else OTHER_METHOD, template_of(scope))
+            series = ("http", self._scope_of(scope), method_label(scope["method"], OTHER_METHOD), template_of(scope))
             self._observe(series, ms, failed)
         except Exception:
-            log.debug("a request could not be recorded", exc_info=True)
+            log.debug("a request could not be recorded")
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Unmeasured. With its lifespan the app's life ends: its last counts go out, and its silence is no longer news."""
-        try:
-            await self.app(scope, receive, send)
-        finally:
-            if self.flusher is not None and scope["type"] == "lifespan":
-                self.flusher.close()
+        """Unmeasured. With its shutdown the app's life ends: its last counts go out, and its silence is no longer news.
 
-    def _start_flusher(self) -> None:
-        self._has_flusher = True
-        url = self._redis_url or os.environ.get("LEVQOR_REDIS_URL") or os.environ.get("REDIS_URL")
-        if not url:
-            log.warning("requests are not reported: give the middleware redis_url=, or set LEVQOR_REDIS_URL or REDIS_URL")
+        An app that knows no lifespan lives on after this. Django's is answered for here: a server may give no other sign of its end.
+        """
+        if scope["type"] != "lifespan" or self.reporting.flusher is None:
+            await self.app(scope, receive, send)
             return
-        writer_id = f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:12]}"
-        self.flusher = Flusher(self.recorder, url, writer_id)
+        is_over = False
+
+        async def watched() -> Message:
+            nonlocal is_over
+            message = await receive()
+            is_over = is_over or message["type"] == "lifespan.shutdown"
+            return message
+
         try:
-            self.flusher.start()
-        except RuntimeError:
-            log.warning("requests are not reported: no thread could be started for it")
+            await (_answer_lifespan(watched, send) if self._is_django else self.app(scope, watched, send))
+        finally:
+            if is_over:
+                self.reporting.close()
+
+
+async def _answer_lifespan(receive: Receive, send: Send) -> None:
+    for phase in ("startup", "shutdown"):
+        await receive()
+        await send({"type": f"lifespan.{phase}.complete"})
 
 
 def template_of(scope: Scope) -> str:
     """The route's template with the mounts above it, as far as the framework tells; a server's own prefix is no part of it."""
+    given = scope.get(ROUTE)
+    if isinstance(given, str):
+        return given or UNMATCHED
     # FastAPI's included routers keep the full path in their context; the route itself has only its own part of it.
     context = scope.get("fastapi")
     route = (context and context.get("effective_route_context")) or scope.get("route")
     path = getattr(route, "path", None)
     if not isinstance(path, str):
-        return UNMATCHED
+        given = django_requests.route_in(scope)
+        return given if isinstance(given, str) else UNMATCHED
     if "app_root_path" not in scope:  # which every mount sets
         return path or "/"
     return _mount_template(scope) + ("/*" if hasattr(route, "routes") else path)

@@ -1,29 +1,29 @@
 """Carries a recorder's counts to the store, from a thread of its own: nothing that is measured ever waits for it."""
 
 import atexit
-import json
-import logging
 import os
 import threading
 import time
-import uuid
 import weakref
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from levqor.client import log
 from levqor.client.recorder import Fields, Recorder, Series, overflow
 
 if TYPE_CHECKING:
     import redis
 
-log = logging.getLogger("levqor")
+    from levqor.client.wire import Store
 
 PERIOD_S = 5.0
 BUSY_PERIOD_S = 1.0
 BUSY_OBSERVATIONS = 10
 """With this many observations since the last flush the next one comes after BUSY_PERIOD_S."""
+
+MAX_SERIES_AT_ONCE = 50
+"""A batch of more goes in parts, each taken once as well: what is built to be sent stays small."""
 
 MAX_PENDING = 12
 MAX_BATCH_AGE_S = 100.0
@@ -104,14 +104,29 @@ return since
 """
 
 
-@dataclass(slots=True)
 class _Batch:
     """What one flush carries. Its id lets the store take it once, however often it is sent."""
 
-    drained_at: float
-    covers_s: float
-    grown: dict[Series, Fields] = field(default_factory=dict)
-    id: str = ""
+    __slots__ = ("covers_s", "drained_at", "grown", "id")
+
+    def __init__(self, drained_at: float, covers_s: float, grown: dict[Series, Fields]) -> None:
+        self.drained_at = drained_at
+        self.covers_s = covers_s
+        self.grown = grown
+        self.id = os.urandom(16).hex() if grown else ""
+
+    def parts(self) -> "list[_Batch]":
+        """The batch itself, or slices of it under ids that are the same whenever it is sent."""
+        if len(self.grown) <= MAX_SERIES_AT_ONCE:
+            return [self]
+        series = list(self.grown)
+        slices = [series[start : start + MAX_SERIES_AT_ONCE] for start in range(0, len(series), MAX_SERIES_AT_ONCE)]
+        return [self._part(position, each) for position, each in enumerate(slices)]
+
+    def _part(self, position: int, series: list[Series]) -> "_Batch":
+        part = _Batch(self.drained_at, self.covers_s, {each: self.grown[each] for each in series})
+        part.id = f"{self.id}.{position}"
+        return part
 
     @property
     def observations(self) -> float:
@@ -129,10 +144,19 @@ def connect(url: str) -> "redis.Redis":
     )
 
 
+def _open(url: str) -> "Store":
+    """Ours, not a driver's: importing one costs the app more memory than all of its telemetry."""
+    from levqor.client.wire import Store
+
+    return Store(url, STORE_TIMEOUT_S)
+
+
 class Flusher:
     """Flushes `recorder` every `period_s`, more often while busy. Whatever happens to the store, the process never hears of it.
 
-    A forked child goes on in its parent's name: its own counts, a thread of its own, the same writer.
+    A forked child goes on in its parent's name: its own counts, the same writer, and a thread of its own, at once if
+    `goes_on_in_children`, else when it is started again. At once is wrong where threads may be greenlets: starting one
+    inside `fork` would let the parent's requests run in the child.
     """
 
     _stop: threading.Event
@@ -140,14 +164,22 @@ class Flusher:
     _pending: deque[_Batch]
     _drained_at: float
 
-    def __init__(self, recorder: Recorder, store: "str | Callable[[], redis.Redis]", writer_id: str, period_s: float = PERIOD_S) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        store: "str | Callable[[], redis.Redis]",
+        writer_id: str,
+        period_s: float = PERIOD_S,
+        goes_on_in_children: bool = True,
+    ) -> None:
         self.recorder = recorder
         self.writer_id = writer_id
         self.dropped = 0
-        self._connect: Callable[[], redis.Redis] = (lambda: connect(store)) if isinstance(store, str) else store
+        self._connect: Callable[[], redis.Redis | Store] = (lambda: _open(store)) if isinstance(store, str) else store
         self._period_s = period_s
+        self._goes_on_in_children = goes_on_in_children
         self._owner_pid = os.getpid()
-        self._client: redis.Redis | None = None
+        self._client: redis.Redis | Store | None = None
         self._script: Any = None
         self._thread: threading.Thread | None = None
         self._is_failing = False
@@ -173,17 +205,18 @@ class Flusher:
         return True
 
     def close(self) -> None:
-        """Flushes a last time and signs the writer off, so that its silence from now on means nothing."""
+        """Flushes a last time and signs the writer off, so that its silence from now on means nothing.
+
+        The thread does it where there is one: whatever the store or a name server does, this returns after 2 * STORE_TIMEOUT_S.
+        """
         if self._stop.is_set():
             return
         self._stop.set()
         atexit.unregister(self.close)
-        if self._thread is not None and self._thread is not threading.current_thread():
+        if self._thread is None:
+            self._finish()
+        elif self._thread is not threading.current_thread():
             self._thread.join(2 * STORE_TIMEOUT_S)
-        if self.flush_once() and os.getpid() == self._owner_pid:
-            self._sign_off()
-        if self._client is not None:
-            self._client.close()
 
     def _run(self) -> None:
         wait_s = min(self._period_s, BUSY_PERIOD_S)
@@ -195,13 +228,19 @@ class Flusher:
                 self._is_failing = False
             except Exception as error:
                 self._report(error)
+        self._finish()
+
+    def _finish(self) -> None:
+        if self.flush_once() and os.getpid() == self._owner_pid:
+            self._sign_off()
+        if self._client is not None:
+            self._client.close()
 
     def _flush(self) -> float:
         """One round: what grew becomes a batch, and all that wait are sent, oldest first. Answers how many observations grew."""
         with self._flushing:
             batch = self._drained()
             if batch.grown:
-                batch.id = uuid.uuid4().hex
                 self._pending.append(batch)
             self._drop_old()
             for waiting in list(self._pending) or [batch]:
@@ -225,11 +264,14 @@ class Flusher:
         if self._client is None:
             self._client = self._connect()
             self._script = self._client.register_script(FLUSH_SCRIPT)
-        arguments = [PREFIX, self._payload(batch), SLOT_S, SLOT_KEPT_S, REMEMBERED_S, FORGOTTEN_S, MAX_STORED_SERIES]
-        since = self._script(args=arguments)
-        self._since = since.decode() if isinstance(since, bytes) else str(since)
+        for part in batch.parts():
+            arguments = [PREFIX, self._payload(part), SLOT_S, SLOT_KEPT_S, REMEMBERED_S, FORGOTTEN_S, MAX_STORED_SERIES]
+            since = self._script(args=arguments)
+            self._since = since.decode() if isinstance(since, bytes) else str(since)
 
     def _payload(self, batch: _Batch) -> str:
+        import json
+
         return json.dumps(
             {
                 "id": batch.id,
@@ -260,8 +302,8 @@ class Flusher:
         """One line per outage, without the text of the error, which may hold a URL."""
         if not self._is_failing:
             self._is_failing = True
-            hint = "; install levqor[redis]" if isinstance(error, ImportError) else ""
-            log.warning("telemetry does not reach its store (%s%s); the app is not affected", type(error).__name__, hint)
+            refusal = f": {error}" if type(error).__name__ == "StoreRefused" else ""
+            log.warning("telemetry does not reach its store (%s%s); the app is not affected", type(error).__name__, refusal)
 
     def _make_anew(self) -> None:
         self._stop = threading.Event()
@@ -273,7 +315,7 @@ class Flusher:
         was_running = self._thread is not None and not self._stop.is_set()
         self._make_anew()
         self._client = self._script = self._thread = None
-        if was_running:
+        if was_running and self._goes_on_in_children:
             self.start()
 
 

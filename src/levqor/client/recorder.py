@@ -10,7 +10,7 @@ import threading
 import weakref
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 from math import isnan, log2
 from typing import NamedTuple
 
@@ -85,7 +85,11 @@ class Recorder:
         self._counters: dict[Series, int] = {}
         self._flushed: dict[Series, _Counts] = {}
         self._flushed_counters: dict[Series, int] = {}
+        self._histograms_of: defaultdict[str, int] = defaultdict(int)
+        self._counters_of: defaultdict[str, int] = defaultdict(int)
         self._announced: frozenset[str] = frozenset()
+        self._threshold_fields = [(f"o{threshold!r}", f"t{threshold!r}") for threshold in self.thresholds_ms]
+        self._bucket_fields: dict[int, str] = {}
         self._admitting = threading.Lock()
         self._draining = threading.Lock()
         _forget_in_children(self)
@@ -134,25 +138,36 @@ class Recorder:
 
     def _growth(self, before: _Counts, now: _Counts) -> Fields:
         earlier_in = before.buckets.get
-        fields: Fields = {f"b{index}": n - earlier_in(index, 0) for index, n in now.buckets.items() if n != earlier_in(index, 0)}
+        fields: Fields = {
+            self._bucket_field(index): n - earlier_in(index, 0) for index, n in now.buckets.items() if n != earlier_in(index, 0)
+        }
         seen = sum(fields.values())
         over_before = before.over or (0,) * len(now.over)
-        for threshold, over, earlier in zip(self.thresholds_ms, now.over, over_before, strict=True):
-            fields[f"o{threshold!r}"] = over - earlier
-            fields[f"t{threshold!r}"] = seen
+        for (over_field, tested_field), over, earlier in zip(self._threshold_fields, now.over, over_before, strict=True):
+            fields[over_field] = over - earlier
+            fields[tested_field] = seen
         fields["f"] = now.failed - before.failed
         fields["s"] = round(now.total_ms - before.total_ms, 3)
         return {name: n for name, n in fields.items() if n}
 
+    def _bucket_field(self, index: int) -> str:
+        """One string per bucket, however many series grew in it."""
+        return self._bucket_fields.setdefault(index, f"b{index}")
+
     def _admit(self, series: Series) -> Histogram:
         with self._admitting:
-            admitted = _bounded(series, self._histograms)
-            return self._histograms.setdefault(admitted, Histogram(self.thresholds_ms))
+            admitted = _bounded(series, self._histograms, self._histograms_of)
+            if admitted not in self._histograms:
+                self._histograms[admitted] = Histogram(self.thresholds_ms)
+                self._histograms_of[admitted[0]] += 1
+            return self._histograms[admitted]
 
     def _admit_counter(self, series: Series) -> Series:
         with self._admitting:
-            admitted = _bounded(series, self._counters)
-            self._counters.setdefault(admitted, 0)
+            admitted = _bounded(series, self._counters, self._counters_of)
+            if admitted not in self._counters:
+                self._counters[admitted] = 0
+                self._counters_of[admitted[0]] += 1
             return admitted
 
     def _forget(self) -> None:
@@ -162,14 +177,14 @@ class Recorder:
         self._flushed_counters = dict(self._counters)
 
 
-def _bounded(series: Series, known: Iterable[Series]) -> Series:
+def _bounded(series: Series, known: Container[Series], number_of: Mapping[str, int]) -> Series:
     """The series under which this one is counted: itself, with labels of bearable length, or the kind's rest."""
     series = tuple(str(label)[:MAX_LABEL_LENGTH] for label in series)
-    of_kind = {each for each in known if each[0] == series[0]}
-    if series in of_kind or len(of_kind) < MAX_SERIES_PER_KIND:
+    of_kind = number_of[series[0]]
+    if series in known or of_kind < MAX_SERIES_PER_KIND:
         return series
     rest = overflow(series)
-    if rest in of_kind or len(of_kind) < MAX_SERIES_PER_KIND + MAX_OVERFLOW_PER_KIND:
+    if rest in known or of_kind < MAX_SERIES_PER_KIND + MAX_OVERFLOW_PER_KIND:
         return rest
     return (series[0], *[OTHER] * (len(series) - 1))
 

@@ -24,6 +24,7 @@ from typing import Any
 
 import redis
 import rq
+import rq.defaults
 import rq.job
 import rq.utils
 import rq.worker
@@ -67,6 +68,9 @@ UNAVAILABLE = 69
 
 _SIGNALS_OF_GROUP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PR_SET_PDEATHSIG = 1
+
+RQ_PREFIX: str = getattr(rq.defaults, "RQ_KEY_PREFIX", steps.DEFAULT_PREFIX)
+"""Of RQ's keys in this process: RQ 3 takes it from RQ_KEY_PREFIX when it is imported, earlier ones have only `rq`."""
 
 
 class Job(rq.job.Job):
@@ -124,7 +128,7 @@ class Worker(rq.worker.Worker):
         self._flusher = flusher
         self._recorder = flusher.recorder
         self._recorder.announce("job")
-        self._steps = steps.Steps(connection)
+        self._steps = steps.Steps(connection, RQ_PREFIX)
         self._handlers = dict(handlers or {})
         self._claim: Claim | None = None
         self._is_watching = False
@@ -340,7 +344,7 @@ class Worker(rq.worker.Worker):
             outcome,
             error[:ERROR_LENGTH],
             self.name,
-            f"{steps.PREFIX}:results:{claim.job.id}",
+            f"{RQ_PREFIX}:results:{claim.job.id}",
             f"{max(0.0, claim.ran_s):.6f}",
             *steps.flat(result),
         )
@@ -543,6 +547,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     url = os.environ.get(options.url_env)
     if not url:
         parser.error(f"set {options.url_env} to the broker's URL")
+    if os.environ.get("RQ_KEY_PREFIX", RQ_PREFIX) != RQ_PREFIX:
+        parser.error("another RQ_KEY_PREFIX than `rq` needs RQ 3 or later: upgrade rq, or unset it")
     handlers = dict(pair.split("=", 1) for pair in options.handlers.split(",") if "=" in pair)
     queues = [name.strip() for name in options.queues.split(",") if name.strip()]
     name = options.name or f"levqor-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"

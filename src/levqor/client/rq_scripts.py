@@ -14,10 +14,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import redis
-import rq.defaults
 from redis.commands.core import Script
 
-PREFIX: str = getattr(rq.defaults, "RQ_KEY_PREFIX", "rq")
+DEFAULT_PREFIX = "rq"
+"""Of RQ's keys; from RQ 3 on a team may set another one in its workers' environment (RQ_KEY_PREFIX)."""
+
 PAUSED = "levqor:paused"
 """The set of queues from which no job is taken."""
 
@@ -530,17 +531,18 @@ return dropped
 
 
 class Steps:
-    """The steps, bound to one client."""
+    """The steps, bound to one client and to the prefix of RQ's keys."""
 
-    def __init__(self, client: "redis.Redis") -> None:
+    def __init__(self, client: "redis.Redis", prefix: str = DEFAULT_PREFIX) -> None:
         self._client = client
+        self._prefix = prefix
         self._scripts: dict[str, Script] = {}
 
     def run(self, step: str, *arguments: Any) -> Any:
         """Runs one step. Broker trouble is the caller's."""
         if step not in self._scripts:
             self._scripts[step] = self._client.register_script(_SHARED + step)
-        return self._scripts[step](args=[PREFIX, *arguments])
+        return self._scripts[step](args=[self._prefix, *arguments])
 
 
 def flat(fields: Mapping[str, Any]) -> list[Any]:

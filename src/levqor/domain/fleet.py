@@ -1,5 +1,6 @@
 """Fleets, workers and queues as they are seen from outside."""
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -10,6 +11,8 @@ class FleetKind(StrEnum):
 
     NONE = "none"
     AGENT = "agent"
+    SLOTS = "slots"
+    EXTERNAL = "external"
 
 
 class WorkerState(StrEnum):
@@ -34,9 +37,23 @@ class Worker:
     job_id: str | None = None
     queues: tuple[str, ...] = ()
     started_at: float | None = None
+    ended_jobs: int | None = None
+    """Jobs that it has ended so far, well or not, and the seconds that they took, as the engine counts them."""
+    worked_s: float | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        return self.state is not WorkerState.LOST
+
+    def serves(self, queues: Collection[str]) -> bool:
+        """Does it take jobs from one of these? One that names no queue may serve any."""
+        return not self.queues or any(queue in queues for queue in self.queues)
 
     def as_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "state": self.state.value, "queues": list(self.queues)}
+        """Without the engine's counts: they are read anew each time."""
+        facts = {**asdict(self), "state": self.state.value, "queues": list(self.queues)}
+        del facts["ended_jobs"], facts["worked_s"]
+        return facts
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "Worker":
@@ -85,6 +102,16 @@ class FleetState:
     room: Room | None = None
     paused_queues: tuple[str, ...] = ()
     unserved_queues: tuple[str, ...] = ()
+
+    @property
+    def takes_orders(self) -> bool:
+        """Can Levqor reach its workers one by one, to restart them?"""
+        return self.kind in (FleetKind.AGENT, FleetKind.SLOTS)
+
+    @property
+    def can_pause(self) -> bool:
+        """Do its workers look for paused queues? Those of Levqor's own class do; what a process manager starts is the team's."""
+        return self.kind is FleetKind.AGENT
 
     @property
     def is_scalable(self) -> bool:

@@ -4,6 +4,9 @@ from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
+RATE_OVER_S = 15.0
+"""The arrival rate is counted over this long (s): short enough to follow a load, long enough to count one."""
+
 
 class SignalState(StrEnum):
     """What a reading is; `value` is the only one that carries a number."""
@@ -67,7 +70,8 @@ class Signals:
     """All signals at one moment. Latencies in ms, rates 0..1, ages and waits in s, spend in the reporting currency.
 
     `requests` and `slow_requests` are the evidence behind the latencies: how many requests the window holds, and how
-    many of them took `SCALE_DOWN_P95_MS` or more. Spend and forecast are of the categories that the spend guard counts.
+    many of them took `SCALE_DOWN_P95_MS` or more. `arrival_rate` is jobs a second over the last `RATE_OVER_S`. Spend and
+    forecast are of the categories that the spend guard counts.
     """
 
     p50_ms: Signal = UNREAD
@@ -81,6 +85,8 @@ class Signals:
     queue_depth: Signal = UNREAD
     oldest_wait_s: Signal = UNREAD
     running: Signal = UNREAD
+    arrival_rate: Signal = UNREAD
+    mean_service_s: Signal = UNREAD
     dead: Signal = UNREAD
     failures_5m: Signal = UNREAD
     spend_last_24h: Signal = UNREAD

@@ -3,6 +3,32 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
+from typing import Protocol
+
+
+class Page(Protocol):
+    """What can be rendered as a letter or a page."""
+
+    @property
+    def title(self) -> str: ...
+    @property
+    def span(self) -> str:
+        """From when to when, for people."""
+        ...
+
+    @property
+    def level(self) -> str:
+        """ok, watch, act or unknown."""
+        ...
+
+    @property
+    def sentence(self) -> str: ...
+    @property
+    def because(self) -> tuple[str, ...]: ...
+    @property
+    def subject(self) -> str: ...
+    @property
+    def sections(self) -> "tuple[Section, ...]": ...
 
 
 class SummaryKind(StrEnum):
@@ -93,6 +119,10 @@ class Summary:
     subject: str
     sections: tuple[Section, ...]
     at: datetime
+
+    @property
+    def title(self) -> str:
+        return f"Levqor {self.kind.value} summary {self.period}"
 
 
 @dataclass(frozen=True, slots=True)

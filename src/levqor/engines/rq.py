@@ -1,7 +1,5 @@
 """RQ as the engine: queues and workers read without changing them, and jobs moved in atomic steps."""
 
-import base64
-import binascii
 import json
 import re
 import sys
@@ -18,10 +16,13 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from levqor.client import rq_scripts as steps
-from levqor.client.rq_scripts import PREFIX, text
+from levqor.client.rq_scripts import DEFAULT_PREFIX, text
 from levqor.domain.dead_letters import DeadLetter, Requeued
 from levqor.domain.errors import EngineDown, UsageError
 from levqor.domain.fleet import QueueState, Worker, WorkerState
+from levqor.engines.broker import address_of, reason_of
+from levqor.engines.rq_letters import ERROR_LENGTH, moment_of, read_letters, read_traces, waiting_since
+from levqor.engines.rq_version import PYTHON_FIELD, VERSION_FIELD, Standing, Support, standing_of
 from levqor.handlers import RUN
 from levqor.host import ProcessIdentity
 from levqor.ports import Clock
@@ -37,9 +38,6 @@ URL_VARIABLE = "LEVQOR_REDIS_URL"
 
 MOVED_AT_ONCE = 500
 """Dead letters that one atomic step moves: others wait for the broker meanwhile, a few milliseconds."""
-
-TRACE_BYTES = 200_000
-ERROR_LENGTH = 500
 
 JobState = Literal["queued", "running", "succeeded", "failed", "dead"]
 Outcome = Callable[[tuple[str, ...]], None]
@@ -59,11 +57,6 @@ _WORKER_STATES = {
     "busy": WorkerState.BUSY,
 }
 _JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
-_FUNCTION = re.compile(r"([A-Za-z_][\w.]*)(?:\(|$)")
-_LETTER_FIELDS = (
-    "status", "origin", "description", "ended_at", "failure_ttl", steps.HANDLER, steps.ERROR, steps.DIED_AT,
-    steps.ATTEMPTS, steps.LOSSES, steps.FLUSHES, steps.QUARANTINED_AT, steps.QUARANTINED_WHY,
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +87,19 @@ class RqEngine:
         max_losses: int = steps.DEFAULT_MAX_LOSSES,
         on_outcome: Outcome | None = None,
         url_variable: str = URL_VARIABLE,
+        prefix: str = DEFAULT_PREFIX,
+        acts_unseen: bool = True,
     ) -> None:
+        """`acts_unseen`: jobs may be moved while no worker tells its version, as on a broker that only Levqor's own workers use."""
         # One retry, at once, of a connection that broke: the broker may have been restarted since its last use.
         # A timeout is not tried again, so that every answer comes within the deadline.
         retry = Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
+        self._address = address_of(url)
         self._client = redis.Redis.from_url(url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, retry=retry)
-        self._steps = steps.Steps(self._client)
+        self._prefix = prefix
+        self._steps = steps.Steps(self._client, prefix)
+        self._acts_unseen = acts_unseen
+        self._standing: Standing | None = None
         self._clock = clock
         self._handlers = dict(handlers or {})
         self._max_losses = max_losses
@@ -117,10 +117,10 @@ class RqEngine:
             pipeline = self._client.pipeline(transaction=False)
             pipeline.time()
             for name in names:
-                pipeline.llen(f"{PREFIX}:queue:{name}")
-                pipeline.lrange(f"{PREFIX}:queue:{name}", 0, HEAD_SIZE - 1)
+                pipeline.llen(f"{self._prefix}:queue:{name}")
+                pipeline.lrange(f"{self._prefix}:queue:{name}", 0, HEAD_SIZE - 1)
                 for registry in ("wip", "scheduled", "failed"):
-                    pipeline.zcard(f"{PREFIX}:{registry}:{name}")
+                    pipeline.zcard(f"{self._prefix}:{registry}:{name}")
             (seconds, micros), *answers = pipeline.execute()
             rows = [answers[at : at + 5] for at in range(0, len(answers), 5)]
             waits = self._waits([row[1] for row in rows], seconds + micros / 1e6)
@@ -134,33 +134,50 @@ class RqEngine:
         pipeline = self._client.pipeline(transaction=False)
         for head in heads:
             for job_id in head:
-                pipeline.hmget(f"{PREFIX}:job:{text(job_id)}", steps.QUEUED_AT, "enqueued_at")
+                pipeline.hmget(f"{self._prefix}:job:{text(job_id)}", steps.QUEUED_AT, "enqueued_at")
         answers = iter(pipeline.execute())
-        since = [[_since(*next(answers)) for _ in head] for head in heads]
+        since = [[waiting_since(*next(answers)) for _ in head] for head in heads]
         return [max((max(0.0, now - at) for at in known if at is not None), default=None) for known in since]
 
     def queue_names(self) -> list[str]:
         with self._deadline():
-            return sorted(text(key).removeprefix(f"{PREFIX}:queue:") for key in self._members(f"{PREFIX}:queues"))
+            return sorted(text(key).removeprefix(f"{self._prefix}:queue:") for key in self._members(f"{self._prefix}:queues"))
 
     def workers(self) -> list[Worker]:
         with self._deadline():
-            return [worker for worker, _, _ in self._registered()]
+            return [entry.worker for entry in self._registered()]
 
-    def _registered(self) -> list[tuple[Worker, str | None, float | None]]:
-        """Each worker with its identity, where it tells one, and the age of its last heartbeat."""
-        prefix = f"{PREFIX}:worker:"
-        names = sorted(text(key).removeprefix(prefix) for key in self._members(f"{PREFIX}:workers"))
+    def standing(self) -> Standing:
+        """What may be done beside the workers that live now, by the versions of RQ that they run."""
+        with self._deadline():
+            return _standing(self._registered())
+
+    def advice(self) -> list[str]:
+        """What the last look at the workers told about their versions, where it limits what Levqor may do."""
+        standing = self._standing
+        if standing is None or not standing.sentence or (self._acts_unseen and standing.support is Support.UNKNOWN):
+            return []
+        return [standing.sentence]
+
+    def _registered(self) -> list["_Entry"]:
+        prefix = f"{self._prefix}:worker:"
+        names = sorted(text(key).removeprefix(prefix) for key in self._members(f"{self._prefix}:workers"))
         pipeline = self._client.pipeline(transaction=False)
         pipeline.time()
         for name in names:
             pipeline.hgetall(prefix + name)
             pipeline.smembers(f"{prefix}{name}:executions")
         (seconds, _), *answers = pipeline.execute()
-        return [
-            _worker(name, {text(key): text(value) for key, value in answers[at * 2].items()}, answers[at * 2 + 1], float(seconds))
+        entries = [
+            _entry(name, {text(key): text(value) for key, value in answers[at * 2].items()}, answers[at * 2 + 1], float(seconds))
             for at, name in enumerate(names)
         ]
+        self._standing = _standing(entries)
+        return entries
+
+    def _check_act(self) -> None:
+        """Raises GuardRefused where the workers' versions forbid to move jobs."""
+        self.standing().check_act(unseen=self._acts_unseen)
 
     def job(self, job_id: str) -> JobStatus | None:
         """What became of a job; None where there is none, or none any more. Its payload is not looked at."""
@@ -168,7 +185,7 @@ class RqEngine:
             return None
         names = ("status", "origin", "created_at", "started_at", "ended_at", steps.ATTEMPTS, steps.LOSSES, steps.ERROR, steps.HANDLER)
         with self._deadline():
-            values: list[Any] = self._client.hmget(f"{PREFIX}:job:{job_id}", names)
+            values: list[Any] = self._client.hmget(f"{self._prefix}:job:{job_id}", names)
         if values[0] is None:
             return None
         status, origin, created, started, ended, attempts, losses, error, handler = ("" if v is None else text(v) for v in values)
@@ -178,9 +195,9 @@ class RqEngine:
             status=state,
             attempts=int(attempts or 0) + (state == "running"),
             losses=int(losses or 0),
-            enqueued_at=_moment(created),
-            started_at=_moment(started),
-            ended_at=_moment(ended),
+            enqueued_at=moment_of(created),
+            started_at=moment_of(started),
+            ended_at=moment_of(ended),
             error=error or None,
             queue=origin,
             handler=handler,
@@ -226,7 +243,12 @@ class RqEngine:
         """Unregisters a worker whose process is gone; the job it was running goes back to the head of its queue.
 
         It uses up no attempt. It counts as a loss, unless the worker was `interrupted` on purpose.
+        Raises GuardRefused beside workers of a version that is only observed.
         """
+        self._check_act()
+        return self._give_back(worker_name, interrupted=interrupted)
+
+    def _give_back(self, worker_name: str, *, interrupted: bool = False) -> str | None:
         with self._deadline():
             events = self._steps.run(steps.GIVE_BACK, worker_name, 0 if interrupted else 1)
         return next(iter(self._tell(events)), None)
@@ -234,14 +256,17 @@ class RqEngine:
     def reap(self, is_dead: Callable[[Worker], bool] | None = None) -> list[str]:
         """Gives back the jobs of workers that are gone, and of those that nobody hears of any more; answers the jobs.
 
-        Without `is_dead`, a worker is gone when the process that it registered as does not live on this machine.
+        Without `is_dead`, a worker is gone when the process that it registered as does not live on this machine. Beside workers of
+        a version that is only observed, all of this is left to RQ.
         """
         with self._deadline():
             registered = self._registered()
+        if not _standing(registered).allows_act(unseen=self._acts_unseen):
+            return []
         returned = [
             job_id
-            for worker, identity, silent_s in registered
-            if (is_dead(worker) if is_dead else _is_gone(identity, silent_s)) and (job_id := self.give_back(worker.name))
+            for entry in registered
+            if (is_dead(entry.worker) if is_dead else entry.is_gone) and (job_id := self._give_back(entry.worker.name))
         ]
         is_settled = self._answers_since is not None and self._clock.monotonic() - self._answers_since >= SETTLED_AFTER_S
         with self._deadline():
@@ -257,7 +282,7 @@ class RqEngine:
         """
         with self._deadline():
             if since is None:
-                return self._letters(queue, self._entries(f"{PREFIX}:failed:{queue}", cursor, limit))
+                return self._letters(queue, self._entries(f"{self._prefix}:failed:{queue}", cursor, limit))
             entries = self._entries_since(queue, cursor, limit, since)
             return [letter for letter in self._letters(queue, entries) if letter.died_at is not None and letter.died_at >= since]
 
@@ -279,10 +304,10 @@ class RqEngine:
         with self._deadline():
             pipeline = self._client.pipeline(transaction=False)
             for job_id in known:
-                pipeline.hget(f"{PREFIX}:job:{job_id}", "origin")
+                pipeline.hget(f"{self._prefix}:job:{job_id}", "origin")
             origins = {job_id: text(origin) for job_id, origin in zip(known, pipeline.execute(), strict=True) if origin is not None}
             for job_id, origin in origins.items():
-                pipeline.zscore(f"{PREFIX}:failed:{origin}", job_id)
+                pipeline.zscore(f"{self._prefix}:failed:{origin}", job_id)
                 pipeline.zscore(f"{steps.QUARANTINE}:{origin}", job_id)
             scores = pipeline.execute()
             dead: dict[str, list[tuple[str, float]]] = {}
@@ -298,14 +323,14 @@ class RqEngine:
         if not _JOB_ID.fullmatch(job_id):
             return None
         with self._deadline():
-            return self._traces([job_id])[job_id] or None
+            return read_traces(self._client, self._prefix, [job_id])[job_id] or None
 
     def fates(self, job_ids: Sequence[str]) -> dict[str, JobState | None]:
         """What became of these jobs; None: gone, since a job that ended is kept for a while only."""
         with self._deadline():
             pipeline = self._client.pipeline(transaction=False)
             for job_id in job_ids:
-                pipeline.hmget(f"{PREFIX}:job:{job_id}", "status", steps.ATTEMPTS)
+                pipeline.hmget(f"{self._prefix}:job:{job_id}", "status", steps.ATTEMPTS)
             answers = pipeline.execute()
         return {job_id: _state(status, attempts) for job_id, (status, attempts) in zip(job_ids, answers, strict=True)}
 
@@ -313,7 +338,9 @@ class RqEngine:
         """Dead letters back to the end of their queue, with all attempts before them; 500 in each atomic step.
 
         What was cut halfway, by a kill or a lost answer, is called again with the same batch id: nothing is moved twice.
+        Raises GuardRefused, as all that moves jobs, beside workers of a version that is only observed.
         """
+        self._check_act()
         job_ids = list(dict.fromkeys(job_ids))
         fates: list[str] = []
         remaining = 0
@@ -329,6 +356,7 @@ class RqEngine:
 
     def quarantine(self, queue: str, job_ids: Sequence[str], why: str) -> int:
         """Puts dead letters apart, where no flush finds them; answers how many. Their error is kept, for a year."""
+        self._check_act()
         moved = 0
         for chunk in _chunks(job_ids, MOVED_AT_ONCE):
             with self._deadline():
@@ -339,11 +367,15 @@ class RqEngine:
         return moved
 
     def release_quarantined(self, queue: str, job_ids: Sequence[str]) -> int:
-        """Quarantined jobs are dead letters like others again, as if never flushed; answers how many."""
+        """Quarantined jobs are dead letters like others again, as if never flushed; answers how many.
+
+        Beside workers of any version: who leaves Levqor can always take everything back.
+        """
         return self._sum(steps.RELEASE_QUARANTINED, queue, job_ids)
 
     def drop_dead(self, queue: str, job_ids: Sequence[str]) -> int:
         """Removes dead letters, quarantined or not, for good; answers how many."""
+        self._check_act()
         return self._sum(steps.DROP_DEAD, queue, job_ids)
 
     def _sum(self, step: str, queue: str, job_ids: Sequence[str]) -> int:
@@ -369,26 +401,7 @@ class RqEngine:
         return [(text(job_id), float(score)) for job_id, score in zip(flat[::2], flat[1::2], strict=True)]
 
     def _letters(self, queue: str, entries: Sequence[tuple[str, float]]) -> list[DeadLetter]:
-        """An entry whose job is gone is no letter any more."""
-        pipeline = self._client.pipeline(transaction=False)
-        for job_id, _ in entries:
-            pipeline.hmget(f"{PREFIX}:job:{job_id}", _LETTER_FIELDS)
-        rows = zip(entries, pipeline.execute(), strict=True)
-        known = [
-            (job_id, score, {name: text(value) for name, value in zip(_LETTER_FIELDS, row, strict=True) if value is not None})
-            for (job_id, score), row in rows
-            if row[0] is not None
-        ]
-        traces = self._traces([job_id for job_id, _, facts in known if steps.HANDLER not in facts])
-        return [_letter(job_id, queue, score, facts, traces.get(job_id, "")) for job_id, score, facts in known]
-
-    def _traces(self, job_ids: Sequence[str]) -> dict[str, str]:
-        pipeline = self._client.pipeline(transaction=False)
-        for job_id in job_ids:
-            pipeline.xrevrange(f"{PREFIX}:results:{job_id}", count=1)
-            pipeline.hget(f"{PREFIX}:job:{job_id}", "exc_info")
-        answers = pipeline.execute() if job_ids else []
-        return {job_id: _trace(answers[2 * at], answers[2 * at + 1]) for at, job_id in enumerate(job_ids)}
+        return read_letters(self._client, self._prefix, [(queue, job_id, score) for job_id, score in entries])
 
     def worker_command(self, name: str, queues: Sequence[str]) -> list[str]:
         """How to start a worker. The broker's URL holds a password: it goes by the environment, in `url_variable`."""
@@ -417,7 +430,7 @@ class RqEngine:
             self._answers_since = None
             where = self._client.connection_pool.connection_kwargs
             place = where.get("path") or f"{where.get('host', 'localhost')}:{where.get('port', 6379)}"
-            raise EngineDown(f"the queue's broker at {place} does not answer: {error}") from error
+            raise EngineDown(f"the queue's broker at {place} does not answer: it {reason_of(error, self._address)}") from error
         if self._answers_since is None:
             self._answers_since = self._clock.monotonic()
 
@@ -430,89 +443,36 @@ def _state(status: Any, attempts: Any) -> JobState | None:
     return "failed" if word == "scheduled" and int(attempts or 0) else _STATES.get(word, "queued")
 
 
-def _letter(job_id: str, queue: str, score: float, facts: Mapping[str, str], trace: str) -> DeadLetter:
-    handler, is_foreign = facts.get(steps.HANDLER), steps.HANDLER not in facts
-    quarantined_at = facts.get(steps.QUARANTINED_AT)
-    return DeadLetter(
-        job_id=job_id,
-        queue=queue,
-        handler=_function(facts.get("description", "")) if handler is None else handler,
-        error=(_last_line(trace) if is_foreign else facts.get(steps.ERROR)) or None,
-        died_at=_died_at(facts, score, is_quarantined=quarantined_at is not None),
-        attempts=None if is_foreign else int(facts.get(steps.ATTEMPTS, 0)),
-        losses=None if is_foreign else int(facts.get(steps.LOSSES, 0)),
-        flushes=int(facts.get(steps.FLUSHES, 0)),
-        is_foreign=is_foreign,
-        quarantined_at=None if quarantined_at is None else datetime.fromtimestamp(float(quarantined_at), UTC),
-        why=facts.get(steps.QUARANTINED_WHY),
-    )
-
-
-def _function(description: str) -> str:
-    """A foreign job's function by its description, without the arguments; `other` where somebody described it in words."""
-    found = _FUNCTION.match(description)
-    return found[1] if found else "other"
-
-
-def _died_at(facts: Mapping[str, str], score: float, *, is_quarantined: bool) -> datetime | None:
-    """As recorded; else when RQ says that it ended; else by when the registry lets go of it. None: nobody knows."""
-    if facts.get(steps.DIED_AT):
-        return datetime.fromtimestamp(float(facts[steps.DIED_AT]), UTC)
-    if facts.get("ended_at"):
-        return _moment(facts["ended_at"])
-    if is_quarantined or not 0 < score < float("inf"):
-        return None
-    return datetime.fromtimestamp(max(0.0, score - float(facts.get("failure_ttl") or steps.DEAD_TTL_S)), UTC)
-
-
-def _trace(results: Any, exc_info: bytes | None) -> str:
-    """The traceback that RQ keeps beside a job: zipped text."""
-    if results:
-        packed = dict(results[0][1]).get(b"exc_string", b"")
-        try:
-            return _unzipped(base64.b64decode(packed, validate=True)) if packed else ""
-        except (binascii.Error, zlib.error):
-            return ""
-    if not exc_info:
-        return ""
-    try:
-        return _unzipped(exc_info)
-    except zlib.error:
-        return exc_info[:TRACE_BYTES].decode(errors="replace")
-
-
-def _unzipped(data: bytes) -> str:
-    return zlib.decompressobj().decompress(data, TRACE_BYTES).decode(errors="replace")
-
-
-def _last_line(trace: str) -> str:
-    """`ValueError: no such user`: the line that a traceback ends with, before any further lines of its message."""
-    lines = [line for line in trace.splitlines() if line and not line[0].isspace() and _FUNCTION.match(line.partition(":")[0])]
-    return lines[-1][:ERROR_LENGTH] if lines else trace.strip().rpartition("\n")[2][:ERROR_LENGTH]
-
-
 def _chunks(job_ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
     for start in range(0, len(job_ids), size):
         yield job_ids[start : start + size]
 
 
-def _moment(stamp: str) -> datetime | None:
-    """RQ's way of writing a time."""
-    return datetime.fromisoformat(stamp).astimezone(UTC) if stamp else None
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A registered worker; with its identity, where it tells one, the age of its last heartbeat and the versions that it runs."""
+
+    worker: Worker
+    identity: str | None
+    silent_s: float | None
+    rq_version: str | None
+    python_version: str | None
+
+    @property
+    def is_gone(self) -> bool:
+        """Silent, and its process, by its own word one of this machine, does not live here."""
+        if self.identity is None or self.silent_s is None or self.silent_s < SILENT_AFTER_S:
+            return False
+        process = ProcessIdentity.parse(self.identity)
+        return process.is_local and not process.is_alive()
 
 
-def _since(queued_at: bytes | None, enqueued_at: bytes | None) -> float | None:
-    if queued_at:
-        return float(queued_at)
-    moment = _moment(text(enqueued_at)) if enqueued_at else None
-    return moment.timestamp() if moment else None
-
-
-def _worker(name: str, facts: Mapping[str, str], held: set[bytes], now: float) -> tuple[Worker, str | None, float | None]:
-    heard = _moment(facts.get("last_heartbeat", ""))
+def _entry(name: str, facts: Mapping[str, str], held: set[bytes], now: float) -> _Entry:
+    heard = moment_of(facts.get("last_heartbeat", ""))
     silent_s = now - heard.timestamp() if heard else None
-    birth = _moment(facts.get("birth", ""))
+    birth = moment_of(facts.get("birth", ""))
     current = next((text(member).partition(":")[0] for member in sorted(held)), None) or facts.get("current_job")
+    ended = _sum(facts, "successful_job_count", "failed_job_count")
     worker = Worker(
         name=name,
         host=facts.get("hostname", ""),
@@ -521,8 +481,23 @@ def _worker(name: str, facts: Mapping[str, str], held: set[bytes], now: float) -
         job_id=current,
         queues=tuple(queue for queue in facts.get("queues", "").split(",") if queue),
         started_at=birth.timestamp() if birth else None,
+        ended_jobs=None if ended is None else int(ended),
+        worked_s=_sum(facts, "total_working_time"),
     )
-    return worker, facts.get(steps.IDENTITY) or None, silent_s
+    return _Entry(worker, facts.get(steps.IDENTITY) or None, silent_s, facts.get(VERSION_FIELD), facts.get(PYTHON_FIELD))
+
+
+def _sum(facts: Mapping[str, str], *names: str) -> float | None:
+    """Of RQ's own counts, which begin as nothing; None where the worker has no facts, or one is no number."""
+    try:
+        return sum(float(facts.get(name, 0)) for name in names) if facts else None
+    except ValueError:
+        return None
+
+
+def _standing(entries: Iterable[_Entry]) -> Standing:
+    """Of the workers that are not lost: what those ran is no longer beside us."""
+    return standing_of((entry.rq_version, entry.python_version) for entry in entries if entry.worker.state is not WorkerState.LOST)
 
 
 def _worker_state(facts: Mapping[str, str], silent_s: float | None) -> WorkerState:
@@ -532,11 +507,3 @@ def _worker_state(facts: Mapping[str, str], silent_s: float | None) -> WorkerSta
     if facts.get("shutdown_requested_date"):
         return WorkerState.DRAINING
     return _WORKER_STATES.get(facts.get("state", ""), WorkerState.UNKNOWN)
-
-
-def _is_gone(identity: str | None, silent_s: float | None) -> bool:
-    """A silent worker whose process, by its own word one of this machine, does not live here."""
-    if identity is None or silent_s is None or silent_s < SILENT_AFTER_S:
-        return False
-    process = ProcessIdentity.parse(identity)
-    return process.is_local and not process.is_alive()

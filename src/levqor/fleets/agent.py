@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 import redis
 
-from levqor.client.rq_scripts import PAUSED
 from levqor.domain.errors import NotTheLeader, StoreDown
 from levqor.domain.fleet import Room, Worker, WorkerState
+from levqor.fleets.paused import write_paused
 
 HEARTBEAT_TTL_MS = 6_000
 """An agent that was silent for longer is not counted."""
@@ -120,6 +120,12 @@ class FleetReport:
     returned: int = 0
     web: Mapping[str, int] = field(default_factory=dict)
     """Process ids of the web processes that an agent can replace, by agent and name."""
+    outside: int | None = None
+    """The count that somebody else set since Levqor's last act; None: nobody did."""
+    problems: tuple[str, ...] = ()
+    """What is wrong with the workers, or why nobody knows of them."""
+    why_not: str | None = None
+    """Why the fleet does not follow its target for the moment."""
 
 
 class AgentFleet:
@@ -131,6 +137,12 @@ class AgentFleet:
         self._broker = client if broker is None else broker
         self._fleet = fleet
 
+    def start(self) -> None:
+        """Nothing: the agents follow by themselves."""
+
+    def close(self) -> None:
+        """Nothing: the agents follow by themselves."""
+
     def publish(self, target: int, term: int) -> None:
         """Make `target` the one that all agents follow. Raises NotTheLeader if a later term has published, StoreDown."""
         if not _asked(lambda: self._client.eval(_PUBLISH, 1, target_key(self._fleet), str(target), str(term))):
@@ -138,11 +150,7 @@ class AgentFleet:
 
     def publish_paused(self, queues: list[str]) -> None:
         """Have the workers take no job from these queues, and from all others again. Raises StoreDown."""
-        pipeline = self._broker.pipeline(transaction=True)
-        pipeline.delete(PAUSED)
-        if queues:
-            pipeline.sadd(PAUSED, *queues)
-        _asked(pipeline.execute)
+        write_paused(self._broker, queues)
 
     def report(self) -> FleetReport:
         """What the agents said last, merged. Raises StoreDown."""

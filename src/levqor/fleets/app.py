@@ -1,14 +1,12 @@
 """The team's own app: reloaded by the team's own command, then asked whether it is ready (spec I5)."""
 
 import http.client
-import os
 import shlex
-import signal
-import subprocess
 import threading
 import urllib.error
 import urllib.request
 
+from levqor.fleets.command import run
 from levqor.ports import Clock
 
 LOOK_AGAIN_S = 0.2
@@ -24,26 +22,8 @@ class AppReload:
     def run(self, stop: threading.Event) -> str | None:
         """Reload once; what went wrong, or None. Returns early, with a problem, once `stop` is set."""
         deadline = self._clock.monotonic() + self._timeout_s
-        try:
-            process = subprocess.Popen(
-                self._argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-            )
-        except OSError as error:
-            return f"APP_RELOAD_COMMAND cannot be run: {error.strerror}"
-        code = self._ended(process, deadline, stop)
-        if code is None:
-            return f"APP_RELOAD_COMMAND did not end within {self._timeout_s:.0f} s and was ended"
-        if code != 0:
-            return f"APP_RELOAD_COMMAND ended with exit code {code}"
-        return self._ready(deadline, stop)
-
-    def _ended(self, process: subprocess.Popen[bytes], deadline: float, stop: threading.Event) -> int | None:
-        while process.poll() is None:
-            if self._clock.monotonic() >= deadline or stop.wait(LOOK_AGAIN_S):
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-                return None
-        return process.returncode
+        problem = run(self._argv, self._timeout_s, self._clock, stop, is_act=True).problem
+        return f"APP_RELOAD_COMMAND {problem}" if problem is not None else self._ready(deadline, stop)
 
     def _ready(self, deadline: float, stop: threading.Event) -> str | None:
         problem = self._problem()

@@ -30,6 +30,8 @@ class Drill:
     run: Callable[[Stage], Found]
     settings: Mapping[str, Any] = field(default_factory=dict)
     flags: Mapping[str, Any] = field(default_factory=dict)
+    team: str | None = None
+    """The kind of fleet of a team that has a queue and workers of its own; None: everything is Levqor's."""
 
 
 def perform(name: str, drill: Drill, stage: Stage) -> Verdict:

@@ -6,6 +6,7 @@ from typing import Any
 
 from levqor.lab.breakages import OUTAGE_S, broker_out, kill_store, kill_worker
 from levqor.lab.drill import WORKERS, Drill
+from levqor.lab.gone import gone, gone_agent
 from levqor.lab.poisoning import poison
 from levqor.lab.sickness import QUIET_S, crash_loop, errors, quiet, slow
 
@@ -53,6 +54,21 @@ DRILLS: Mapping[str, Drill] = MappingProxyType(
             quiet,
             # As eager as can be: 15 s of calm without a break would be a step down.
             settings={"scale_down_quiet_s": 15.0, "recovery_cooldown_s": 1.0},
+            flags={"AUTOSCALE_ENABLED": True},
+        ),
+        "gone-none": Drill(
+            "everything of Levqor is killed beside a team's own workers (kind none)", gone, team="none", flags={"AUTOSCALE_ENABLED": True}
+        ),
+        "gone-slots": Drill(
+            "everything of Levqor is killed while a process manager runs the workers (kind slots)",
+            gone,
+            team="slots",
+            flags={"AUTOSCALE_ENABLED": True},
+        ),
+        "gone-agent": Drill(
+            "the control plane is killed while the agent lives, then the agent (kind agent)",
+            gone_agent,
+            team="agent",
             flags={"AUTOSCALE_ENABLED": True},
         ),
     }

@@ -1,12 +1,12 @@
 """The forecast, one series a line: so that anyone can examine it."""
 
-import json
 import math
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from typing import Any
 
 from levqor.domain.errors import UsageError
+from levqor.lab.lines import answer_lines
 
 MAX_LINE = 1_000_000
 MAX_DAYS = 20_000
@@ -17,33 +17,14 @@ METHODS = ("auto", "linear", "level")
 
 def forecast_lines_of(lines: Iterable[str]) -> Iterator[str]:
     """For each line with a series, a line with the sum of the days after it; a bad line gets `{"error": ...}`."""
-    for line in lines:
-        if not line.strip():
-            continue
-        try:
-            yield json.dumps(_answer(line))
-        except UsageError as error:
-            yield json.dumps({"error": str(error)})
+    return answer_lines(lines, _answer, MAX_LINE)
 
 
-def _answer(line: str) -> dict[str, Any]:
+def _answer(asked: dict[str, Any]) -> dict[str, Any]:
     from levqor.policies.forecast import forecast_sum  # numpy
 
-    asked = _object(line)
     found = forecast_sum(_values(asked), _start(asked), _horizon(asked), _method(asked))
     return {"forecast": found.total, "low": found.low, "high": found.high, "method": found.method, "low_data": found.low_data}
-
-
-def _object(line: str) -> dict[str, Any]:
-    if len(line) > MAX_LINE:
-        raise UsageError(f"expected a line of at most {MAX_LINE} characters")
-    try:
-        asked = json.loads(line)
-    except (ValueError, RecursionError):
-        raise UsageError("expected one JSON object a line") from None
-    if not isinstance(asked, dict):
-        raise UsageError("expected one JSON object a line")
-    return asked
 
 
 def _values(asked: dict[str, Any]) -> list[float | None]:

@@ -1,10 +1,10 @@
 """The watchdog's judgement, one window a line: so that anyone can examine it."""
 
-import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from levqor.domain.errors import UsageError
+from levqor.lab.lines import answer_lines, whole
 from levqor.policies.slo import Count, Objective, Standing, judge, together
 
 MAX_LINE = 10_000
@@ -13,32 +13,15 @@ FIELDS = ("requests", "over_p99", "errors")
 
 def judge_lines(lines: Iterable[str], objectives: tuple[Objective, Objective], *, is_literal: bool) -> Iterator[str]:
     """For each line with a window's counts, a line with the judgement; a bad line gets `{"error": ...}`."""
-    for line in lines:
-        if not line.strip():
-            continue
-        try:
-            yield json.dumps(_judge(_counts(line), objectives, is_literal))
-        except UsageError as error:
-            yield json.dumps({"error": str(error)})
+    return answer_lines(lines, lambda window: _judge(_counts(window), objectives, is_literal), MAX_LINE)
 
 
-def _counts(line: str) -> dict[str, int]:
-    if len(line) > MAX_LINE:
-        raise UsageError(f"expected a line of at most {MAX_LINE} characters")
-    try:
-        window = json.loads(line)
-    except (ValueError, RecursionError):
-        raise UsageError("expected one JSON object a line") from None
-    if not isinstance(window, dict):
-        raise UsageError("expected one JSON object a line")
-    for name in FIELDS:
-        value = window.get(name)
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 10**12:
-            raise UsageError(f"{name}: expected a whole number from 0 to 10^12")
+def _counts(window: dict[str, Any]) -> dict[str, int]:
+    counts = {name: whole(window, name, 0, 10**12) for name in FIELDS}
     for name in FIELDS[1:]:
-        if window[name] > window["requests"]:
+        if counts[name] > counts["requests"]:
             raise UsageError(f"{name}: expected at most as many as requests")
-    return {name: window[name] for name in FIELDS}
+    return counts
 
 
 def _judge(window: dict[str, int], objectives: tuple[Objective, Objective], is_literal: bool) -> dict[str, Any]:

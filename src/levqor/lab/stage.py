@@ -17,6 +17,7 @@ import psutil
 import redis
 
 from levqor.lab.receiver import Receiver
+from levqor.lab.team import Team
 from levqor.lab.verdicts import Jobs
 from levqor.lab.witness import Testimony, read_testimony
 from levqor.ports import Clock
@@ -44,6 +45,10 @@ class Stage:
     begin: Begin
     app_port: int
     up_pid: int
+    team: Team | None = None
+    """Whose queue it is, where that is not Levqor's own."""
+    outage_s: float = 20.0
+    """How long drills that have something go away keep it away."""
     accepted: dict[str, str] = field(default_factory=dict)
     """Job ids of accepted jobs by the witness's word."""
     refused: int = 0
@@ -160,6 +165,10 @@ class Stage:
 
     def submit(self, handler: str = "witnessed", **payload: object) -> str | None:
         """One job of the witness's; its word if it was accepted."""
+        if self.team is not None:
+            word, job_id = self.team.enqueue(self.witness, float(str(payload.get("seconds", 0.0))))
+            self.accepted[word] = job_id
+            return word
         word = uuid.uuid4().hex
         answer = self.post("/api/v1/intake", {"handler": handler, "payload": {"path": str(self.witness), "word": word, **payload}})
         if answer is None or "job_id" not in answer:

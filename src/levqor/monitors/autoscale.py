@@ -15,26 +15,30 @@ from levqor.domain.flags import AUTOSCALE_ENABLED, WORKER_COUNT, FlagsFileState
 from levqor.monitors.alerting import tell_episodes
 from levqor.monitors.episodes import Causes, Watch, causes
 from levqor.monitors.incident_response import IncidentResponse
+from levqor.monitors.judgement import Beat, RuleMemory, Trail, promise_clear_queue, recall, remember, score_promises
 from levqor.monitors.loop import Loop
+from levqor.monitors.outside import OutsideChange, take_outside_change
 from levqor.monitors.reading import Fleet, Look, Reader, Reading
 from levqor.monitors.records import to_record
 from levqor.monitors.rollups import RollUps
 from levqor.monitors.slo_watchdog import Watchdog
-from levqor.policies.quiet import Quiet
-from levqor.policies.scaling import Context, ScalingRules, decide, is_calm
+from levqor.monitors.work import note_work
+from levqor.policies.scaling import Context, ScalingRules, decide
 from levqor.ports import Clock
 from levqor.store.audit import purge_changes
 from levqor.store.database import Database
 from levqor.store.decisions import purge_decisions, record_decision
+from levqor.store.deploys import purge_deploys
 from levqor.store.episodes import open_episodes, purge_episodes, sync_episodes
-from levqor.store.flags import FlagsFile, read_flags, write_flag
+from levqor.store.flags import DEFAULT_FLEET, FlagsFile, read_flags, write_flag
 from levqor.store.holds import count_down_holds, longest_hold, open_holds, purge_holds
 from levqor.store.incidents import mark_own_action, purge_incidents
 from levqor.store.leases import Lease
 from levqor.store.orders import answer_order, open_orders, purge_orders
+from levqor.store.promises import purge_promises
 from levqor.store.slo import purge_checks
-from levqor.store.timers import checkpoint_timer, quiet_timer, read_timer
 from levqor.store.usage import add_usage
+from levqor.store.work import purge_work
 
 RENEW_S = 2.0
 ORDERS_S = 0.5
@@ -83,6 +87,8 @@ class Parts:
     purges: Sequence[Purge] = ()
     causes: Sequence[Callable[[], Causes]] = ()
     """More causes for an alert, asked at each tick."""
+    manual_hold_s: float = 3_600.0
+    """A count that somebody set outside Levqor is kept for so long."""
 
 
 def broken_flags_hold(state: FlagsFileState) -> Hold | None:
@@ -97,6 +103,7 @@ class _Turn:
     last: float | None = None
     last_action: Action | None = None
     watch: Watch = field(default_factory=Watch)
+    trail: Trail = field(default_factory=Trail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +115,8 @@ class Outcome:
     why_not: str | None
     reading: Reading
     record_id: int
+    kept_outside: int | None = None
+    """A count out of bounds that somebody set outside Levqor: handed on while its hold lasts."""
 
 
 class Autopilot(Loop):
@@ -184,42 +193,90 @@ class Autopilot(Loop):
         return outcome
 
     def _decide_and_commit(self, look: Look, connection: Connection, actor: str | None) -> Outcome:
-        parts, turn = self._parts, self._turn
-        now, mono = parts.clock.now(), parts.clock.monotonic()
-        elapsed = 0.0 if turn.last is None else mono - turn.last
+        parts, beat = self._parts, self._beat()
+        now = beat.now
         file_state = parts.flags_file.sync(connection, now)
-        count_down_holds(connection, now, elapsed)
+        count_down_holds(connection, now, beat.elapsed_s)
+        outside = self._take_outside_change(connection, look, now)
         reading = parts.reader.assemble(look, connection)
-        quiet = Quiet(read_timer(connection, quiet_timer(reading.fleet.name)))
-        if turn.last is not None:
-            quiet = quiet.after(is_calm=is_calm(reading.signals, parts.rules) is True, elapsed_s=elapsed, tick_s=parts.tick_s)
+        memory = recall(connection, reading, parts.rules, beat)
         hold = broken_flags_hold(file_state) or longest_hold(open_holds(connection))
-        context = Context(reading.fleet, parts.rules, quiet.accrued_s, hold)
+        context = self._context(reading, memory, hold, beat)
         decision = decide(reading.signals, context)
         why_not = _why_not(decision, hold, reading, is_enabled=bool(read_flags(connection)[AUTOSCALE_ENABLED]))
         applied = decision.is_step and why_not is None
         if applied:
-            write_flag(connection, now, WORKER_COUNT, decision.target, actor or ACTOR)
-            parts.flags_file.sync(connection, now)
-            quiet = Quiet()
-            mark_own_action(connection, now)
-        checkpoint_timer(connection, quiet_timer(reading.fleet.name), quiet.accrued_s, now)
+            self._put_in_force(connection, now, decision, actor or ACTOR)
+            memory = memory.after_step(decision, reading.signals)
+        remember(connection, now, reading.fleet.name, memory)
         record_id = self._record(connection, reading, context, decision, applied, why_not, actor)
+        self._promise(connection, reading, context, decision, record_id if applied else None, beat)
         if reading.fleet.running:
-            add_usage(connection, now, reading.fleet.name, reading.fleet.running * elapsed, parts.hourly_cost)
+            add_usage(connection, now, reading.fleet.name, reading.fleet.running * beat.elapsed_s, parts.hourly_cost)
+        note_work(connection, reading, beat)
+        self._tell(connection, reading, decision, file_state, beat)
+        parts.rollups.observe(reading)
+        self._turn.last, self._turn.last_action = beat.monotonic, decision.action
+        _log_step(decision, applied, why_not)
+        return Outcome(decision, applied, why_not, reading, record_id, outside.kept)
+
+    def _beat(self) -> Beat:
+        """This tick's time; the first one of a term credits nothing for the gap."""
+        clock, last = self._parts.clock, self._turn.last
+        monotonic = clock.monotonic()
+        elapsed_s = 0.0 if last is None else monotonic - last
+        return Beat(clock.now(), monotonic, elapsed_s, self._parts.tick_s, is_first=last is None)
+
+    def _take_outside_change(self, connection: Connection, look: Look, now: datetime) -> OutsideChange:
+        """A count that somebody set by other means becomes the target before anything is decided."""
+        parts = self._parts
+        report = None if isinstance(look.report, str) else look.report
+        found = take_outside_change(connection, now, DEFAULT_FLEET, report, parts.rules, parts.manual_hold_s)
+        if found.is_new:
+            parts.flags_file.sync(connection, now)
+        return found
+
+    def _context(self, reading: Reading, memory: RuleMemory, hold: Hold | None, beat: Beat) -> Context:
+        """Everything that `decide` reads besides the signals."""
+        return Context(
+            fleet=reading.fleet,
+            rules=self._parts.rules,
+            calm_s=memory.quiet.accrued_s,
+            hold=hold,
+            wait=memory.wait,
+            p95_step=memory.p95_step,
+            depth_slope=self._turn.trail.see(beat, reading.signals.queue_depth.value),
+        )
+
+    def _put_in_force(self, connection: Connection, now: datetime, decision: Decision, actor: str) -> None:
+        """The target moves, in the database and in the flags file."""
+        write_flag(connection, now, WORKER_COUNT, decision.target, actor)
+        self._parts.flags_file.sync(connection, now)
+        mark_own_action(connection, now)
+
+    def _promise(
+        self, connection: Connection, reading: Reading, context: Context, decision: Decision, applied_id: int | None, beat: Beat
+    ) -> None:
+        """Score the promises that are open, and give a new one with a step up that was put in force."""
+        trail, target = self._turn.trail, decision.current if applied_id is None else decision.target
+        score_promises(connection, reading, trail, beat)
+        if applied_id is not None and decision.action is Action.SCALE_UP:
+            promise_clear_queue(connection, reading, context, decision, applied_id, beat.now)
+        trail.leave(target, reading.fleet.paused_queues)
+
+    def _tell(self, connection: Connection, reading: Reading, decision: Decision, file_state: FlagsFileState, beat: Beat) -> None:
+        """Open and close episodes as this tick's causes have it, and enqueue their alerts."""
+        parts = self._parts
         before = open_episodes(connection)
         already_open = {key: (row["severity"], row["summary"]) for key, row in before.items()}
         found = {**causes(reading, decision, file_state), **parts.watchdog.causes}
         for more in parts.causes:
             found.update(more())
-        wanted = turn.watch.wanted(found, already_open, mono)
-        opened, closed = sync_episodes(connection, now, wanted)
+        wanted = self._turn.watch.wanted(found, already_open, beat.monotonic)
+        opened, closed = sync_episodes(connection, beat.now, wanted)
         if opened or closed:
-            tell_episodes(connection, now, opened, closed, before, open_episodes(connection))
-        parts.rollups.observe(reading)
-        turn.last, turn.last_action = mono, decision.action
-        _log_turn(decision, applied, why_not, opened, closed, wanted)
-        return Outcome(decision, applied, why_not, reading, record_id)
+            tell_episodes(connection, beat.now, opened, closed, before, open_episodes(connection))
+        _log_episodes(opened, closed, wanted)
 
     def _record(
         self,
@@ -248,6 +305,8 @@ class Autopilot(Loop):
         if term is None or not outcome.reading.fleet.is_scalable:
             return  # nobody follows, and nothing is written to a broker that is the team's own
         target = outcome.decision.target if outcome.applied else outcome.decision.current
+        if outcome.kept_outside is not None:
+            target = outcome.kept_outside
         try:
             self._parts.fleet.publish(target, term)
             self._parts.fleet.publish_paused(list(outcome.reading.fleet.paused_queues))
@@ -300,6 +359,9 @@ class Autopilot(Loop):
             purge_changes(connection, now)
             purge_incidents(connection, now)
             purge_holds(connection, now)
+            purge_deploys(connection, now)
+            purge_promises(connection, now)
+            purge_work(connection, now)
             for purge in self._parts.purges:
                 purge(connection, now)
         self._parts.database.give_back_room()
@@ -319,11 +381,14 @@ def _why_not(decision: Decision, hold: Hold | None, reading: Reading, *, is_enab
     return None
 
 
-def _log_turn(decision: Decision, applied: bool, why_not: str | None, opened: list[str], closed: list[str], wanted: Causes) -> None:
+def _log_step(decision: Decision, applied: bool, why_not: str | None) -> None:
     if decision.is_step:
         reason = "; ".join(reason.text for reason in decision.reasons if reason.votes)
         step = {"action": decision.action.value, "current": decision.current, "target": decision.target}
         log.info("step", **step, applied=applied, reason=reason, why_not=why_not)
+
+
+def _log_episodes(opened: list[str], closed: list[str], wanted: Causes) -> None:
     for key in opened:
         log.warning("episode opened", episode=key, summary=wanted[key][1])
     for key in closed:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from levqor.domain.decisions import Action, Code, Decision
 from levqor.domain.flags import FlagsFileState
+from levqor.domain.fleet import FleetKind
 from levqor.domain.signals import Signal
 from levqor.monitors.reading import Reading
 
@@ -29,6 +30,8 @@ _READ_FROM: dict[str, set[str]] = {
 """The servers that the signals of a group come from. The store is most often the broker too."""
 
 PAGE, TICKET = "page", "ticket"
+
+SUMMARY_CHARS = 500
 
 Causes = dict[str, tuple[str, str]]
 """Severity and summary by an episode's key."""
@@ -71,7 +74,13 @@ def causes(reading: Reading, decision: Decision, file_state: FlagsFileState) -> 
         found["flags"] = (TICKET, f"nothing automatic acts: {file_state.error}")
     if decision.action is Action.FREEZE:
         found["freeze"] = (TICKET, next(reason.text for reason in decision.reasons if reason.code is Code.FREEZE))
-    if reading.fleet.is_scalable and reading.report is not None and reading.report.running is None:
+    if reading.report is not None and reading.report.problems:
+        said = "; ".join(reading.report.problems)[:SUMMARY_CHARS]
+        if reading.report.running is None:
+            found["slots"] = (PAGE, said)
+        else:
+            found["slots"] = (TICKET, said)
+    elif reading.fleet.kind is FleetKind.AGENT and reading.report is not None and reading.report.running is None:
         found["agent"] = (PAGE, "no agent reports its workers")
     if reading.report is not None and reading.report.crash_looping:
         found["crash_loop"] = (PAGE, f"workers keep dying: {reading.report.deaths_10m} in 10 minutes")

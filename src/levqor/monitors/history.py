@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from levqor.monitors.rollups import quantile_ms
+from levqor.store.deploys import deploys_between
 from levqor.store.rollups import RESOLUTIONS, floor_to, list_rollups, list_starts
 
 SPANS: dict[str, tuple[str, timedelta]] = {
@@ -47,6 +48,12 @@ LINES: dict[str, Line] = {
     "workers": lambda data: data["gauges"].get("workers"),
 }
 """What can be drawn, out of a roll-up. Gauges are the highest of the span; None where nothing was measured."""
+
+
+def deploy_marks(connection: Connection, now: datetime, span: str) -> list[dict[str, Any]]:
+    """The last deploys within a span, as points on its time axis (epoch seconds); the oldest first."""
+    marks = deploys_between(connection, now - SPANS[span][1], now)
+    return [{"at": int(datetime.fromisoformat(mark["at"]).timestamp()), "sha": mark["sha"], "note": mark["note"]} for mark in marks]
 
 
 class History:

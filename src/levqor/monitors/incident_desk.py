@@ -16,6 +16,7 @@ from levqor.ports import Clock
 from levqor.store import incidents as rows
 from levqor.store.audit import record_change
 from levqor.store.database import Database
+from levqor.store.deploys import deploys_between
 from levqor.store.orders import place_order, read_answer, withdraw_order
 from levqor.store.rollups import list_rollups
 
@@ -142,7 +143,7 @@ class IncidentDesk:
         return {"incidents": [incident_row(row) for row in found], "guards": guards}
 
     def incident(self, incident_id: int) -> dict[str, Any]:
-        """One incident with its recoveries, their steps, and the signals around it. Raises NotFound."""
+        """One incident with its recoveries, their steps, and the signals and deploys around it. Raises NotFound."""
         with self._parts.database.read() as connection:
             row = rows.read_incident(connection, incident_id)
             if row is None:
@@ -153,7 +154,13 @@ class IncidentDesk:
             ]
             begin, end = row["opened_at"] - AROUND, (row["closed_at"] or self._parts.clock.now()) + AROUND
             minutes = list_rollups(connection, "minute", begin, end)[-MOST_POINTS:]
-        return {**incident_row(row), "recoveries": recoveries, "signals": [_point(start, data) for start, data in minutes]}
+            deploys = deploys_between(connection, begin, end)
+        return {
+            **incident_row(row),
+            "recoveries": recoveries,
+            "deploys": deploys,
+            "signals": [_point(start, data) for start, data in minutes],
+        }
 
     def rearm(self, actor: str) -> dict[str, Any]:
         """Automatic recoveries may act again after failures; how many are acknowledged."""

@@ -313,7 +313,7 @@ class IncidentResponse:
         problems: dict[str, str] = {}
         report = self._fresh_report(look)
         if report is None or report.running is None:
-            problems[StepName.RESTART.value] = problem or "no agent reports its workers"
+            problems[StepName.RESTART.value] = problem or "nobody reports them"
         enabled = self._rotation_enabled(problems)
         facts = PlanFacts(
             dead_letters=self._dead_letters(call, problems),

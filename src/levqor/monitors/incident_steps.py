@@ -132,7 +132,7 @@ class RestartAct:
     def measure(self, step: Step) -> dict[str, Any] | None:
         report = self.fleet.report()
         if report.running is None:
-            raise StoreDown("no agent reports its workers any more")
+            raise StoreDown("nobody reports the workers any more")
         return {"workers": _pids(report)}
 
     def act(self, step: Step, going: Going, note: Note) -> Step:
@@ -144,8 +144,8 @@ class RestartAct:
             going.check()
             report = self.fleet.report()
             if report.running is None:
-                return self._failed(step, replaced, "no agent reports its workers any more")
-            if _pids(report).get(name) == pid:
+                return self._failed(step, replaced, "nobody reports the workers any more")
+            if (name, pid) in _pids(report).items():
                 problem = self._replace(name, pid, report.running, going)
                 if problem is not None:
                     return self._failed(step, replaced, problem)
@@ -157,8 +157,8 @@ class RestartAct:
         before: dict[str, int | None] = (step.before or {})["workers"]
 
         def gone() -> list[str]:
-            pids = _pids(self.fleet.report())
-            return [name for name, pid in before.items() if pids.get(name) != pid]
+            there = _pids(self.fleet.report()).items()
+            return [name for name, pid in before.items() if (name, pid) not in there]
 
         _until(lambda: len(gone()) == len(before), CHECK_WITHIN_S, self.clock, going)
         replaced = gone()
@@ -167,13 +167,18 @@ class RestartAct:
 
     def _replace(self, name: str, pid: int | None, serving: int, going: Going) -> str | None:
         if not self.fleet.restart(name):
-            return f"no agent took the restart of {name}"
+            return f"nobody took the restart of {name}"
 
         def is_replaced() -> bool:
             report = self.fleet.report()
             # The autopilot may have taken a step down meanwhile: its target is enough.
             enough = serving if report.target_seen is None else min(serving, report.target_seen)
-            return report.running is not None and report.running >= enough and report.starting == 0 and _pids(report).get(name) != pid
+            return (
+                report.running is not None
+                and report.running >= enough
+                and report.starting == 0
+                and (name, pid) not in _pids(report).items()
+            )
 
         if _until(is_replaced, self.each_within_s, self.clock, going):
             return None

@@ -13,16 +13,22 @@ from levqor.domain.errors import DatabaseDown, DependencyDown, GuardRefused, Not
 from levqor.domain.flags import AUTOSCALE_ENABLED, WORKER_COUNT, FlagsFileState, FlagValue
 from levqor.domain.signals import Signal, Signals
 from levqor.monitors.autoscale import broken_flags_hold
+from levqor.monitors.judgement import read_p95_step
 from levqor.monitors.reading import Fleet, Reader, Reading
 from levqor.monitors.records import to_answer
 from levqor.monitors.slo_watchdog import Watchdog
+from levqor.monitors.wait_memory import read_wait, with_leaders_flow
 from levqor.policies.flags import check_flag
+from levqor.policies.p95_step import P95Step
 from levqor.policies.scaling import Context, ScalingRules, decide
+from levqor.policies.wait import WaitMemory
 from levqor.ports import Clock
 from levqor.store import decisions as decision_rows
 from levqor.store import holds as hold_rows
+from levqor.store import promises as promise_rows
 from levqor.store.audit import list_changes, record_change
 from levqor.store.database import Database
+from levqor.store.deploys import deploys_between
 from levqor.store.episodes import list_episodes
 from levqor.store.flags import FlagsFile, flag_rows, read_flags, write_flag
 from levqor.store.incidents import mark_own_action
@@ -45,6 +51,9 @@ CLOSES_WITHIN_S = 5.0
 """As long as a store, a broker and a database that hang together hold a reading up."""
 
 MAX_HOLD_S = 31 * 86_400.0
+DEPLOYS_BEFORE = timedelta(hours=1)
+"""Deploys of so long before a moment are told with its decision."""
+
 WHAT_IF = frozenset({"queue_depth", "p95_ms", "error_rate", "spend_last_24h", "forecast_next_30d", "calm_for_s"})
 
 
@@ -67,15 +76,23 @@ class OperationsParts:
 
 @dataclass(frozen=True, slots=True)
 class _Standing:
-    """What decides in the database besides the target: flags, holds, the quiet timer."""
+    """What decides in the database besides the target: flags, holds, the quiet timer, what the rules remember."""
 
     flags: dict[str, FlagValue]
     holds: list[dict[str, Any]]
     calm_s: float
+    p95_step: P95Step
+    wait: WaitMemory
 
 
 def _standing(connection: Connection, fleet: str) -> _Standing:
-    return _Standing(read_flags(connection), hold_rows.open_holds(connection), read_timer(connection, quiet_timer(fleet)))
+    return _Standing(
+        flags=read_flags(connection),
+        holds=hold_rows.open_holds(connection),
+        calm_s=read_timer(connection, quiet_timer(fleet)),
+        p95_step=read_p95_step(connection, fleet),
+        wait=read_wait(connection, fleet),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +188,13 @@ class Operations:
             calm_s=what_if.get("calm_for_s", standing.calm_s),
             hold=hold,
             what_if=frozenset(what_if),
+            p95_step=standing.p95_step,
+            wait=standing.wait,
         )
-        decision = decide(_with(kept.reading.signals, what_if, self._parts.rules), context)
+        # Under another rule the memory is no leader's: it may be of days ago, when the rule was `wait`.
+        knows_flow = self._parts.rules.name == "wait" and self._leader()["leads"]
+        measured = with_leaders_flow(kept.reading.signals, standing.wait) if knows_flow else kept.reading.signals
+        decision = decide(_with(measured, what_if, self._parts.rules), context)
         return {
             **decision.as_dict(),
             "mode": _mode(standing.flags, hold is not None),
@@ -207,17 +229,20 @@ class Operations:
         file_state, standing = kept.flags_file, kept.standing
         flags_answer: dict[str, Any] = {"state": file_state.state, "error": file_state.error, "values": None}
         if standing is None:
-            return {"mode": "unknown", "holds": None, "flags": flags_answer, "target": None, "episodes": None, "last_decision": None}
+            nothing = dict.fromkeys(("holds", "target", "episodes", "last_decision", "promises"))
+            return {"mode": "unknown", "flags": flags_answer, **nothing}
         with self._parts.database.read() as connection:
             episodes = list_episodes(connection, open_only=True)
             last = decision_rows.list_decisions(connection, limit=1, changes=False)
+            promises = promise_rows.score(connection)
         return {
             "mode": _mode(standing.flags, bool(standing.holds) or file_state.is_broken),
             "holds": [_hold(hold, self._parts.clock.now()) for hold in standing.holds],
             "flags": {**flags_answer, "values": standing.flags},
-            "target": standing.flags[WORKER_COUNT],
+            "target": kept.reading.fleet.target,
             "episodes": episodes,
             "last_decision": to_answer(last[0]) if last else None,
+            "promises": promises,
         }
 
     def queue_health(self) -> dict[str, Any]:
@@ -341,9 +366,9 @@ class Operations:
         return {"before": before, "target": target, "hold_id": hold_id, **_expiry(now, for_s), "owner": owner}
 
     def scale_auto(self, owner: str) -> dict[str, Any]:
-        """End the manual hold: the autopilot goes on from the target as it is."""
+        """End what keeps a count, by hand or from outside: the autopilot goes on from the target as it is."""
         with self._parts.database.write() as connection:
-            ended = hold_rows.end_holds(connection, self._parts.clock.now(), owner, kind=hold_rows.MANUAL)
+            ended = hold_rows.end_count_holds(connection, self._parts.clock.now(), owner)
             target = read_flags(connection)[WORKER_COUNT]
         self._forget_and_wake()
         return {"ended": ended, "target": target}
@@ -382,8 +407,8 @@ class Operations:
         fleet = self.reading().fleet
         if queue not in fleet.queues:
             raise NotFound(f"no such queue in this fleet; it serves {', '.join(fleet.queues)}")
-        if not fleet.is_scalable:
-            raise GuardRefused("the fleet's workers are the team's own (fleet kind none): Levqor cannot pause them")
+        if not fleet.can_pause:
+            raise GuardRefused(f"the fleet's workers are the team's own (fleet kind {fleet.kind}): Levqor cannot pause them")
         now = self._parts.clock.now()
         with self._parts.database.write() as connection:
             hold_rows.pause_queue(connection, now, queue, owner, why)
@@ -437,14 +462,15 @@ class Operations:
     def restart(self, worker: str | None, actor: str) -> dict[str, Any]:
         """Drain and replace one worker or, one after another, all. Raises NotFound, GuardRefused, StoreDown."""
         reading = self.reading()
-        if not reading.fleet.is_scalable:
-            raise GuardRefused("the fleet's workers are the team's own (fleet kind none): restart them with your process manager")
+        if not reading.fleet.takes_orders:
+            kind = reading.fleet.kind
+            raise GuardRefused(f"the fleet's workers are the team's own (fleet kind {kind}): restart them with your process manager")
         names = [found.name for found in reading.report.workers] if reading.report is not None else []
         if worker is not None and worker not in names:
             raise NotFound(f"no such worker; there are {', '.join(names) or 'none'}")
         asked = self._parts.fleet.restart(worker)
         if not asked:
-            raise DependencyDown("no agent took the command: is one running? (`levqor doctor`)")
+            raise DependencyDown("nobody took the command: is an agent running, or does another process lead? (`levqor doctor`)")
         with self._parts.database.write() as connection:
             record_change(connection, self._parts.clock.now(), actor, "restart", None, {"worker": worker})
             mark_own_action(connection, self._parts.clock.now())
@@ -461,10 +487,14 @@ class Operations:
         return [to_answer(row) for row in rows]
 
     def decision_at(self, at: datetime) -> dict[str, Any] | None:
-        """The decision in force at a moment."""
+        """The decision in force at a moment, what became of its promise, and the deploys of the hour before."""
         with self._parts.database.read() as connection:
             row = decision_rows.decision_at(connection, at)
-        return None if row is None else to_answer(row)
+            if row is None:
+                return None
+            promise = promise_rows.promise_of_decision(connection, row["id"])
+            deploys = deploys_between(connection, at - DEPLOYS_BEFORE, at)
+        return {**to_answer(row), "promise": promise, "deploys": deploys}
 
     def action_counts(self) -> dict[str, int]:
         with self._parts.database.read() as connection:

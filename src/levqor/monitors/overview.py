@@ -6,7 +6,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 from levqor.domain.errors import DependencyDown
 from levqor.domain.incidents import IncidentState
-from levqor.monitors.history import History
+from levqor.monitors.history import History, deploy_marks
 from levqor.monitors.slow_answers import SlowAnswers
 from levqor.policies.scaling import ScalingRules
 from levqor.policies.verdict import Facts, judge
@@ -59,9 +59,14 @@ class Overview:
         self._slow = SlowAnswers(parts.clock)
 
     def chart(self, span: str) -> Answer:
-        """The past hour, day or month as lines (`history.LINES`). Raises DatabaseDown."""
+        """The past hour, day or month as lines (`history.LINES`), and the deploys in it. Raises DatabaseDown."""
         with self._parts.database.read() as connection:
-            return {**self._history.chart(connection, self._parts.clock.now(), span), "thresholds": self._thresholds()}
+            now = self._parts.clock.now()
+            return {
+                **self._history.chart(connection, now, span),
+                "deploys": deploy_marks(connection, now, span),
+                "thresholds": self._thresholds(),
+            }
 
     def answer(self) -> Answer:
         """The first screen. Parts that cannot be read are None, or as they were last; `unavailable` says why, and how old."""

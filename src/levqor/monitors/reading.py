@@ -11,6 +11,7 @@ from levqor.domain.errors import EngineDown, StoreDown
 from levqor.domain.flags import WORKER_COUNT
 from levqor.domain.fleet import FleetKind, FleetState, QueueState, Room, Worker, WorkerState
 from levqor.domain.signals import Signal, Signals
+from levqor.monitors.job_flow import Flow, JobFlow
 from levqor.ports import Clock, Engine
 from levqor.store.database import Database
 from levqor.store.flags import read_flags
@@ -44,6 +45,20 @@ class FleetReport(Protocol):
     def deaths_10m(self) -> int: ...
     @property
     def crash_looping(self) -> bool: ...
+    @property
+    def outside(self) -> int | None:
+        """The count that somebody set by other means since Levqor's last act; None: nobody did."""
+        ...
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong with the workers, or why nobody knows of them."""
+        ...
+
+    @property
+    def why_not(self) -> str | None:
+        """Why the fleet does not follow its target for the moment."""
+        ...
 
 
 class Fleet(Protocol):
@@ -99,6 +114,8 @@ class Look:
     queues: list[QueueState] | str
     workers: list[Worker] | str
     report: FleetReport | str
+    flow: Flow | None = None
+    """None where the queues or the workers are not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +129,7 @@ class Reading:
     report: FleetReport | None
     problems: dict[str, str]
     measured_at: datetime
+    engine_advice: tuple[str, ...] = ()
 
     @property
     def advice(self) -> list[str]:
@@ -122,11 +140,14 @@ class Reading:
             jobs = depths.get(name, 0)
             waits = f"{jobs} job{' waits' if jobs == 1 else 's wait'} in queue {name!r} and no worker serves it"
             sentences.append(f"{waits}: {self._mend_unserved(name)}")
-        if self.fleet.is_scalable and self.report is not None and self.report.running is None:
+        if self.fleet.kind is FleetKind.AGENT and self.report is not None and self.report.running is None:
             sentences.append("no agent reports its workers: start one with `levqor up`")
+        if self.report is not None:
+            sentences += [f"{problem}: `levqor doctor` says how to mend it" for problem in self.report.problems]
+            sentences += [f"the fleet does not follow its target {self.fleet.target} now: {why}" for why in (self.report.why_not,) if why]
         if self._is_crash_looping:
             sentences.append(f"workers keep dying ({self.deaths_10m} in 10 minutes): `tail logs/workers.log` shows of what")
-        return sentences
+        return [*sentences, *self.engine_advice]
 
     @property
     def deaths_10m(self) -> int:
@@ -137,12 +158,13 @@ class Reading:
         return self.report is not None and self.report.crash_looping
 
     def _mend_unserved(self, queue: str) -> str:
-        if not self.fleet.is_scalable:
+        if not self.fleet.takes_orders:
             return f"start one with `rq worker {queue}` or your process manager"
         if self.fleet.target == 0:
             return "give it one with `levqor scale 1`"
         if self.fleet.running is None:
-            return "no agent is heard, start one with `levqor up`"
+            is_agents = self.fleet.kind is FleetKind.AGENT
+            return "no agent is heard, start one with `levqor up`" if is_agents else "the workers are not known, `levqor doctor` says why"
         if self._is_crash_looping:
             return "`tail logs/workers.log` shows why workers die"
         return "one is on its way, watch it with `levqor ps`; if none comes, `levqor doctor` says why"
@@ -160,21 +182,26 @@ class Reader:
         database: Database,
         clock: Clock,
         money: Money | None = None,
+        engine_advice: Callable[[], list[str]] = list,
     ) -> None:
-        """`money` None: nothing here knows of any."""
+        """`money` None: nothing here knows of any. `engine_advice`: what the engine's last look told about itself."""
         self.scope, self._engine, self._telemetry, self._money = scope, engine, telemetry, money
-        self._fleet, self._database, self._clock = fleet, database, clock
+        self._fleet, self._database, self._clock, self._engine_advice = fleet, database, clock, engine_advice
+        self._flow = JobFlow()
 
     def look(self) -> Look:
         """Ask the store and the broker; nothing of the database, so that no lock is held while one of them hangs."""
         store, broker = _Asking(), _Asking()
+        queues = broker.ask(lambda: self._engine.queues(self.scope.queues))
+        workers = broker.ask(self._engine.workers)
         return Look(
             http=store.ask(lambda: self._telemetry.http_window(SCALING_WINDOW_S)),
             jobs=store.ask(lambda: self._telemetry.jobs_window(FAILURES_WINDOW_S)),
             probes=store.ask(lambda: self._telemetry.probes_window(AVAILABILITY_WINDOW_S)),
             report=store.ask(self._fleet.report),
-            queues=broker.ask(lambda: self._engine.queues(self.scope.queues)),
-            workers=broker.ask(self._engine.workers),
+            queues=queues,
+            workers=workers,
+            flow=None if isinstance(queues, str) or isinstance(workers, str) else self._flow.see(self._clock.monotonic(), queues, workers),
         )
 
     def read(self) -> Reading:
@@ -204,12 +231,14 @@ class Reader:
         report = None if isinstance(look.report, str) else look.report
         queues = None if isinstance(look.queues, str) else look.queues
         workers = None if isinstance(look.workers, str) else look.workers
+        running = self._running(report, workers)
         fleet = FleetState(
             name=self.scope.fleet,
             kind=self.scope.kind,
             queues=self.scope.queues,
-            target=target,
-            running=self._running(report, workers),
+            # Nobody follows a target there: advice goes on from the workers that run.
+            target=running if self.scope.kind is FleetKind.NONE and running is not None else target,
+            running=running,
             starting=0 if report is None else report.starting,
             draining=0 if report is None else report.draining,
             room=None if report is None else report.room,
@@ -219,16 +248,18 @@ class Reader:
         signals = Signals(
             **self._http_signals(look.http),
             **_queue_signals(look.queues, paused_names),
-            failures_5m=_failures(look.jobs),
+            **_flow_signals(look, paused_names),
+            failures_5m=_failures(look.jobs, self.scope.kind),
             availability=_availability(look.probes),
             **spending,
         )
         found = {name: part for name, part in _parts(look).items() if isinstance(part, str)}
-        return Reading(signals, fleet, queues, workers, report, {**found, **(problems or {})}, self._clock.now())
+        advice = () if workers is None else tuple(self._engine_advice())
+        return Reading(signals, fleet, queues, workers, report, {**found, **(problems or {})}, self._clock.now(), advice)
 
     def _running(self, report: FleetReport | None, workers: list[Worker] | None) -> int | None:
         if self.scope.kind is FleetKind.NONE:
-            return None if workers is None else sum(worker.state is not WorkerState.LOST for worker in workers)
+            return None if workers is None else sum(worker.is_alive and worker.serves(self.scope.queues) for worker in workers)
         return None if report is None else report.running
 
     def _http_signals(self, window: HttpWindow | str) -> dict[str, Signal]:
@@ -285,9 +316,19 @@ def _queue_signals(queues: list[QueueState] | str, paused_names: tuple[str, ...]
     }
 
 
-def _failures(window: JobsWindow | str) -> Signal:
+def _flow_signals(look: Look, paused_names: tuple[str, ...]) -> dict[str, Signal]:
+    if look.flow is None:
+        problem = next((part for part in (look.queues, look.workers) if isinstance(part, str)), "not counted")
+        return dict.fromkeys(("arrival_rate", "mean_service_s"), Signal.unknown(problem))
+    return {"arrival_rate": look.flow.arrival_rate(paused_names), "mean_service_s": look.flow.mean_service_s()}
+
+
+def _failures(window: JobsWindow | str, kind: FleetKind) -> Signal:
+    """A team's own workers need not report; Levqor's do."""
     if isinstance(window, str):
         return Signal.unknown(window)
+    if window.age_s is None and kind is not FleetKind.AGENT:
+        return Signal.not_configured("no worker reports its jobs: `rq worker -w levqor.rq.Worker` does")
     if window.problem is not None:
         return Signal.unknown(window.problem, window.age_s)
     return Signal.of(window.failures, window.age_s or 0.0)

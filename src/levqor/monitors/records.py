@@ -7,7 +7,9 @@ from typing import Any
 from levqor.domain.decisions import Decision, Hold
 from levqor.domain.fleet import FleetKind, FleetState, Room
 from levqor.domain.signals import Signal, Signals, SignalState
+from levqor.policies.p95_step import P95Step
 from levqor.policies.scaling import Context, ScalingRules, decide
+from levqor.policies.wait import WaitMemory
 
 MONEY = ("daily_spend_limit", "worker_hourly_cost")
 """Rules that are Decimals, written as text. A record older than one of them holds none."""
@@ -23,6 +25,9 @@ def to_record(signals: Signals, context: Context, decision: Decision, **facts: A
         "signals": {name: _pack(getattr(signals, name)) for name in Signals.names()},
         "context": {
             "calm_s": round(context.calm_s, 3),
+            "wait": None if context.wait is None else context.wait.as_dict(),
+            "p95_step": None if context.p95_step is None else context.p95_step.as_dict(),
+            "depth_slope": context.depth_slope,
             "hold": None if context.hold is None else context.hold.as_dict(),
             "fleet": {**asdict(context.fleet), "kind": context.fleet.kind.value},
             "rules": {**asdict(context.rules), **{name: _text(getattr(context.rules, name)) for name in MONEY}},
@@ -55,6 +60,9 @@ def inputs_of(record: dict[str, Any]) -> tuple[Signals, Context]:
         ),
         rules=ScalingRules(**{**rules, **money, **guarded}),
         calm_s=context["calm_s"],
+        wait=None if context.get("wait") is None else WaitMemory.from_dict(context["wait"]),
+        p95_step=None if context.get("p95_step") is None else P95Step.from_dict(context["p95_step"]),
+        depth_slope=context.get("depth_slope"),
         hold=None if context["hold"] is None else Hold(**context["hold"]),
     )
 

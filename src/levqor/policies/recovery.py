@@ -180,10 +180,10 @@ def _plan_flush(facts: PlanFacts) -> Step:
 
 def _plan_restart(facts: PlanFacts) -> Step:
     name = StepName.RESTART
-    if facts.fleet_kind is FleetKind.NONE:
-        return _skipped(name, "the workers are the team's own (fleet kind none): restart them with your process manager")
+    if facts.fleet_kind in (FleetKind.NONE, FleetKind.EXTERNAL):
+        return _skipped(name, f"the workers are the team's own (fleet kind {facts.fleet_kind}): restart them with your process manager")
     if facts.workers is None:
-        return _skipped(name, f"the workers are not known: {facts.problems.get(name, 'no agent reports')}")
+        return _skipped(name, f"the workers are not known: {facts.problems.get(name, 'nobody reports them')}")
     before = {"workers": dict(facts.workers)}
     if not facts.workers:
         return _skipped(name, "no worker lives", before)

@@ -1,5 +1,7 @@
 """Is there memory for one more worker (spec A13)?"""
 
+from math import ceil
+
 from levqor.domain.fleet import Room
 
 ROOM_FACTOR = 1.5
@@ -9,6 +11,13 @@ STALLED_PERCENT = 10.0
 """Memory pressure: all tasks stalled on memory for more than this share of the last 10 s (PSI, `full avg10`)."""
 
 MIB = 1024 * 1024
+
+
+def room_for(room: Room | None) -> int | None:
+    """How many workers more there is room for; None where nobody measures it."""
+    if room is None or room.free_bytes is None or not room.worker_p95_bytes:
+        return None
+    return max(0, ceil(room.free_bytes / (ROOM_FACTOR * room.worker_p95_bytes)) - 1)
 
 
 def no_room(room: Room | None) -> str | None:

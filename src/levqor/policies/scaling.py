@@ -1,17 +1,24 @@
-"""The `threshold` rule (spec A2-A4) with its guards: one pure function for tick, dry run, apply and lab."""
+"""The `threshold` rule (spec A2-A4), and the guards of every rule: one pure function for tick, dry run, apply and lab."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from math import floor
 from typing import Any
 
 from levqor.domain.decisions import Action, Code, Decision, Hold, Reason
-from levqor.domain.fleet import FleetState
+from levqor.domain.fleet import FleetKind, FleetState
 from levqor.domain.signals import Signal, Signals, SignalState
-from levqor.policies.room import no_room
+from levqor.policies.p95_step import P95Sample, P95State, P95Step
+from levqor.policies.promise import Backlog, Estimate, estimate
+from levqor.policies.room import no_room, room_for
 from levqor.policies.spend_guard import HOURS_PER_DAY, Spend, SpendVerdict, guard_spend, step_price
+from levqor.policies.wait import Load, Proposal, WaitMemory, WaitRules, propose
 
 INPUTS = ("queue_depth", "p95_ms", "requests", "slow_requests", "error_rate", "spend_last_24h", "forecast_next_30d")
+_FROZEN_UP = "up needs spend below 90 % and forecast at or below 80 % of the limit"
+WAIT_INPUTS = ("running", "oldest_wait_s", "arrival_rate", "mean_service_s")
+"""What the rule `wait` reads besides the depth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,12 @@ class ScalingRules:
     """The price of a step: one worker for one hour."""
     guard_categories: tuple[str, ...] = ("workers", "infra", "ai")
     """What the guarded figures are made of: what a team can control."""
+    name: str = "threshold"
+    """The rule that decides: `threshold` or `wait` (spec A12)."""
+    wait_slo_s: float = 5.0
+    """Rule `wait`: a job should begin within this (s)."""
+    worker_start_s: float = 2.0
+    """Rule `wait`: a new worker takes its first job after this (s)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +63,13 @@ class Context:
     """Seconds of calm accrued (see `policies.quiet`)."""
     hold: Hold | None = None
     what_if: frozenset[str] = field(default_factory=frozenset)
-    """Names of inputs that were given, not measured (spec A6): room and starting workers are then notes."""
+    """Names of inputs that were given, not measured (spec A6): room, starting workers and `did_not_help` are then notes."""
+    wait: WaitMemory | None = None
+    """What the rule `wait` remembers, this tick included; None: nothing."""
+    p95_step: P95Step | None = None
+    """What is remembered of the last step that P95 alone asked for (spec A12); None: nothing."""
+    depth_slope: float | None = None
+    """How the depth has moved in the last minute (jobs a second); None: not known."""
 
 
 def is_calm(signals: Signals, rules: ScalingRules) -> bool | None:
@@ -77,6 +96,32 @@ def _latency_is_calm(signals: Signals, rules: ScalingRules) -> bool | None:
     return None if signals.slow_requests.value is None else signals.slow_requests.value == 0
 
 
+def p95_sample(signals: Signals, rules: ScalingRules) -> P95Sample:
+    """P95 as the memory of its last step judges it: with evidence only."""
+    return P95Sample(signals.p95_ms.value if _has_evidence(signals, rules) else None, is_calm=_latency_is_calm(signals, rules) is True)
+
+
+def is_asked_by_p95_alone(reasons: Iterable[Reason]) -> bool:
+    """Did P95, and no other rule, ask for this step up?"""
+    return {reason.code for reason in reasons if reason.votes} == {Code.P95_HIGH}
+
+
+def promise_of(signals: Signals, context: Context, target: int) -> Estimate:
+    """When the queue will be clear after a step to `target`."""
+    fleet = context.fleet
+    return estimate(
+        Backlog(
+            depth=signals.queue_depth.value,
+            workers=fleet.target if fleet.running is None else fleet.running,
+            target=target,
+            start_s=context.rules.worker_start_s,
+            arrival_rate=signals.arrival_rate.value,
+            mean_service_s=signals.mean_service_s.value,
+            slope=context.depth_slope,
+        )
+    )
+
+
 def _has_evidence(signals: Signals, rules: ScalingRules) -> bool:
     return signals.requests.value is not None and signals.requests.value >= rules.p95_min_requests
 
@@ -88,22 +133,83 @@ def decide(signals: Signals, context: Context) -> Decision:
     ask for a step up while another is unknown, and unknown never allows a step down (spec S3).
     """
     rules, fleet = context.rules, context.fleet
-    pressure, notes = _pressure(signals, rules)
-    calm = is_calm(signals, rules)
+    proposal = _propose(signals, context) if rules.name == "wait" else None
+    pressure, notes = _pressure(signals, rules) if proposal is None else (list(proposal.reasons) if proposal.is_pressed else [], [])
     guard = guard_spend(signals.spend_last_24h, signals.forecast_next_30d, rules.daily_spend_limit)
     if guard.spend is Spend.NOT_CONFIGURED:
         notes.append(Reason(Code.NOT_CONFIGURED, guard.text, votes=False))
 
     if context.hold is not None:
         voting = [Reason(Code.HELD, _held_text(context.hold)), *_as_notes(pressure)]
-        return _decision(Action.HOLD, fleet.target, signals, context, voting + notes, guard)
+        return _decision(Action.HOLD, fleet.target, signals, context, voting + notes, guard, proposal)
     if pressure:
         action, reasons = _step_up(pressure, guard.spend, guard.text, context)
-        notes += _price_notes(rules)
+        target, limits = _step_up_to(proposal, context)
+        notes += [*limits, *_price_notes(rules, max(1, target - fleet.target))]
+        if action is Action.SCALE_UP:
+            promised = promise_of(signals, context, target)
+            notes.append(Reason(Code.PROMISE, promised.text, votes=False))
+    elif proposal is None:
+        target = fleet.target - 1
+        action, reasons = _step_down(signals, is_calm(signals, rules), guard.spend, guard.text, context)
     else:
-        action, reasons = _step_down(signals, calm, guard.spend, guard.text, context)
-    step = {Action.SCALE_UP: 1, Action.SCALE_DOWN: -1}.get(action, 0)
-    return _decision(action, fleet.target + step, signals, context, reasons + notes, guard)
+        target = proposal.target
+        action, reasons = _fewer(proposal, guard.spend, guard.text, context)
+    is_step = action in (Action.SCALE_UP, Action.SCALE_DOWN)
+    return _decision(action, target if is_step else fleet.target, signals, context, reasons + notes, guard, proposal)
+
+
+def load_of(signals: Signals, fleet: FleetState, rules: ScalingRules, elapsed_s: float = 0.0) -> Load:
+    """What the rule `wait` sees of a reading, `elapsed_s` after the tick before."""
+    return Load(
+        target=fleet.target,
+        min_workers=rules.min_workers,
+        max_workers=rules.max_workers,
+        depth=signals.queue_depth.value,
+        busy=signals.running.value,
+        workers=fleet.running,
+        starting=fleet.starting,
+        arrival_rate=signals.arrival_rate.value,
+        mean_service_s=signals.mean_service_s.value,
+        oldest_wait_s=signals.oldest_wait_s.value,
+        elapsed_s=elapsed_s,
+    )
+
+
+def wait_rules(rules: ScalingRules) -> WaitRules:
+    """The dials of the rule `wait` that a team sets."""
+    return WaitRules(slo_s=rules.wait_slo_s, start_s=rules.worker_start_s)
+
+
+def _propose(signals: Signals, context: Context) -> Proposal:
+    memory = context.wait or WaitMemory()
+    load, rules = load_of(signals, context.fleet, context.rules), wait_rules(context.rules)
+    if "calm_for_s" in context.what_if:
+        memory = memory.low_for(context.calm_s, load, rules)
+    return propose(load, memory, rules)
+
+
+def _step_up_to(proposal: Proposal | None, context: Context) -> tuple[int, list[Reason]]:
+    """The target of a step up: one more, or as many as the rule `wait` asks for and there is room for."""
+    fleet = context.fleet
+    if proposal is None:
+        return fleet.target + 1, []
+    asked, free = proposal.target - fleet.target, room_for(fleet.room)
+    fits = asked if free is None else max(0, free - fleet.starting)
+    if asked <= fits:
+        return proposal.target, []
+    note = Reason(Code.NO_ROOM, f"memory is free for {fits} of {asked} more workers", votes=False)
+    return (proposal.target if context.what_if else fleet.target + fits), [note]
+
+
+def _fewer(proposal: Proposal, spend: Spend, spend_text: str, context: Context) -> tuple[Action, list[Reason]]:
+    """The rule `wait` asks for no more workers: down, frozen, or no move."""
+    frozen = [Reason(Code.FREEZE, spend_text)] if spend is Spend.FROZEN else []
+    if proposal.target < context.fleet.target:
+        return Action.SCALE_DOWN, [*proposal.reasons, *_as_notes(frozen)]
+    no_move = Action.FREEZE if frozen else Action.HOLD
+    is_unknown = any(reason.code is Code.UNKNOWN for reason in proposal.reasons)
+    return no_move, [*proposal.reasons, *frozen] if is_unknown else [*frozen, *proposal.reasons]
 
 
 def _pressure(signals: Signals, rules: ScalingRules) -> tuple[list[Reason], list[Reason]]:
@@ -130,29 +236,44 @@ def _step_up(pressure: list[Reason], spend: Spend, spend_text: str, context: Con
         return Action.FREEZE, [Reason(Code.FREEZE, spend_text), *_as_notes(pressure)]
     if spend is Spend.UNKNOWN:
         return Action.HOLD, [Reason(Code.SPEND_UNKNOWN, spend_text), *_as_notes(pressure)]
-    for code, text in _local_obstacles(fleet):
+    for code, text in _local_obstacles(fleet, is_one_by_one=rules.name == "threshold"):
         if not context.what_if:
             return Action.HOLD, [Reason(code, text), *_as_notes(pressure)]
         notes.append(Reason(code, text, votes=False))
     if fleet.target >= rules.max_workers:
         return Action.HOLD, [Reason(Code.AT_MAX, f"target {fleet.target} is the maximum {rules.max_workers}"), *_as_notes(pressure), *notes]
-    return Action.SCALE_UP, pressure + notes
+    judged = _judged_steps(pressure, context)
+    if judged and not context.what_if:
+        return Action.HOLD, [*judged, *_as_notes(pressure), *notes]
+    return Action.SCALE_UP, [*pressure, *notes, *_as_notes(judged)]
 
 
-def _price_notes(rules: ScalingRules) -> list[Reason]:
-    price = step_price(rules.worker_hourly_cost, rules.daily_spend_limit)
+def _judged_steps(pressure: list[Reason], context: Context) -> list[Reason]:
+    """P95 alone asks for no step while its last one is being judged, nor after that one did not help (spec A12)."""
+    memory = context.p95_step
+    if memory is None or not memory.is_blocking or not is_asked_by_p95_alone(pressure):
+        return []
+    code = Code.WATCHING if memory.state is P95State.WATCHING else Code.DID_NOT_HELP
+    return [Reason(code, memory.text)]
+
+
+def _price_notes(rules: ScalingRules, workers: int) -> list[Reason]:
+    price = step_price(rules.worker_hourly_cost, rules.daily_spend_limit, workers)
     return [Reason(Code.STEP_PRICE, price, votes=False)] if price else []
 
 
-def _local_obstacles(fleet: FleetState) -> list[tuple[Code, str]]:
-    """What stands in the way on the workers' own machine."""
+def _local_obstacles(fleet: FleetState, *, is_one_by_one: bool) -> list[tuple[Code, str]]:
+    """What stands in the way on the workers' own machine. The rule `wait` counts workers that start as ready, and waits for none."""
     obstacles: list[tuple[Code, str]] = []
-    crowded = no_room(fleet.room)
+    crowded, fits = no_room(fleet.room), room_for(fleet.room)
     if crowded:
         obstacles.append((Code.NO_ROOM, crowded))
+    elif fits is not None and fits <= fleet.starting and not is_one_by_one:
+        obstacles.append((Code.NO_ROOM, f"memory is free for {fits} more, and {fleet.starting} still start"))
     if fleet.is_scalable and fleet.running is None:
-        obstacles.append((Code.UNKNOWN, "no agent has reported its workers"))
-    if fleet.starting:
+        who = "no agent has reported its workers" if fleet.kind is FleetKind.AGENT else "how many workers live is unknown"
+        obstacles.append((Code.UNKNOWN, who))
+    if fleet.starting and is_one_by_one:
         obstacles.append((Code.STARTING, f"{fleet.starting} worker still starting"))
     return obstacles
 
@@ -190,8 +311,10 @@ def _held_text(hold: Hold) -> str:
     return f"held by {hold.owner} {until}: {hold.why}"
 
 
-def _decision(action: Action, target: int, signals: Signals, context: Context, reasons: list[Reason], guard: SpendVerdict) -> Decision:
-    inputs: dict[str, Signal] = {name: getattr(signals, name) for name in INPUTS}
+def _decision(
+    action: Action, target: int, signals: Signals, context: Context, reasons: list[Reason], guard: SpendVerdict, proposal: Proposal | None
+) -> Decision:
+    inputs: dict[str, Signal] = {name: getattr(signals, name) for name in (*INPUTS, *(WAIT_INPUTS if proposal else ()))}
     limit = context.rules.daily_spend_limit
     inputs["DAILY_SPEND_LIMIT"] = Signal.not_configured("not set") if limit is None else Signal.of(float(limit))
     return Decision(
@@ -201,7 +324,7 @@ def _decision(action: Action, target: int, signals: Signals, context: Context, r
         target=target,
         inputs=inputs,
         reasons=tuple(reasons),
-        next=_next(action, signals, context),
+        next=_next(action, signals, context) if proposal is None else _next_of_wait(action, target, proposal, context),
         guard=_guard_figures(guard, context.rules),
     )
 
@@ -226,15 +349,30 @@ def _next(action: Action, signals: Signals, context: Context) -> str:
     return f"{up}; {_needs_for_step_down(signals, context)}"
 
 
+def _next_of_wait(action: Action, target: int, proposal: Proposal, context: Context) -> str:
+    if context.hold is not None:
+        return "needs the hold to end (`levqor release`)"
+    if action is Action.SCALE_UP:
+        return f"a step to {target}; the next one is for what these will not carry"
+    if action is Action.SCALE_DOWN:
+        return f"a step to {target}; the next one needs a pause again"
+    up = _FROZEN_UP if action is Action.FREEZE else proposal.next_up
+    return f"{up}; {proposal.next_down}"
+
+
 def _needs_for_step_up(action: Action, signals: Signals, context: Context) -> str:
     rules = context.rules
     if action is Action.FREEZE:
-        return "up needs spend below 90 % and forecast at or below 80 % of the limit"
+        return _FROZEN_UP
     if context.fleet.target >= rules.max_workers:
         return f"up needs a WORKERS_MAX above {rules.max_workers}"
     depth, p95 = signals.queue_depth.value, signals.p95_ms.value
     now_depth = "unknown" if depth is None else f"{floor(depth)}"
     now_p95 = signals.p95_ms.state.value.replace("_", " ") if p95 is None else f"{p95:.0f} ms"
+    if context.p95_step is not None and context.p95_step.is_blocking:
+        is_watched = context.p95_step.state is P95State.WATCHING
+        until = "its last step has been judged" if is_watched else f"it has been below {rules.down_p95_ms:.0f} ms"
+        return f"up needs depth {rules.up_depth + 1}, now {now_depth}; P95 counts again once {until}"
     return f"up needs depth {rules.up_depth + 1}, now {now_depth}, or P95 above {rules.up_p95_ms:.0f} ms, now {now_p95}"
 
 

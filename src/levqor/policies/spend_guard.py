@@ -89,13 +89,15 @@ def is_spent(money: Decimal, limit: Decimal) -> bool:
     return money >= SPEND_SHARE * limit
 
 
-def step_price(hourly_cost: Decimal, limit: Decimal | None) -> str:
-    """What one more worker costs, in a sentence; empty where no price is set."""
+def step_price(hourly_cost: Decimal, limit: Decimal | None, workers: int = 1) -> str:
+    """What so many more workers cost, in a sentence; empty where no price is set."""
     if not hourly_cost:
         return ""
-    day = hourly_cost * HOURS_PER_DAY
+    hour = hourly_cost * workers
+    day = hour * HOURS_PER_DAY
     share = "" if limit is None else f", {day / limit:.0%} of the limit of {limit:.2f}"
-    return f"one more worker costs {_money(hourly_cost)} an hour, {_money(day)} a day{share}"
+    more = "one more worker costs" if workers == 1 else f"{workers} more workers cost"
+    return f"{more} {_money(hour)} an hour, {_money(day)} a day{share}"
 
 
 def _money(amount: Decimal) -> str:

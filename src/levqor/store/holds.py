@@ -1,4 +1,4 @@
-"""Holds: a person's word that nothing automatic acts (spec L2), and paused queues."""
+"""Holds: a person's word, or act, that nothing automatic acts (spec L2), and paused queues."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,6 +13,11 @@ from levqor.store.schema import holds, paused_queues
 KEEP = timedelta(days=366)
 MANUAL = "manual"
 PERSON = "person"
+OUTSIDE = "outside"
+"""Somebody set the workers by other means."""
+
+BY_COUNT = frozenset({MANUAL, OUTSIDE})
+"""Holds that keep a count: a newer count ends them."""
 
 
 def open_holds(connection: Connection) -> list[dict[str, Any]]:
@@ -30,9 +35,9 @@ def longest_hold(rows: list[dict[str, Any]]) -> Hold | None:
 
 
 def place_hold(connection: Connection, now: datetime, kind: str, owner: str, why: str, for_s: float | None) -> int:
-    """Begin a hold; a manual one replaces the manual one before it. Its id."""
-    if kind == MANUAL:
-        end_holds(connection, now, owner, kind=MANUAL)
+    """Begin a hold; one that keeps a count replaces those that kept another. Its id."""
+    if kind in BY_COUNT:
+        end_count_holds(connection, now, owner)
     values = {"kind": kind, "owner": owner[:200], "why": why[:500], "remaining_s": for_s, "created_at": now}
     return int(connection.execute(insert(holds).values(**values).returning(holds.c.id)).scalar_one())
 
@@ -45,6 +50,11 @@ def end_holds(connection: Connection, now: datetime, by: str, *, hold_id: int | 
     if kind is not None:
         ending = ending.where(holds.c.kind == kind)
     return connection.execute(ending.values(ended_at=now, ended_by=by[:200])).rowcount
+
+
+def end_count_holds(connection: Connection, now: datetime, by: str) -> int:
+    """End every hold that keeps a count; how many ended."""
+    return sum(end_holds(connection, now, by, kind=kind) for kind in sorted(BY_COUNT))
 
 
 def count_down_holds(connection: Connection, now: datetime, elapsed_s: float) -> None:

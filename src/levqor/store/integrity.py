@@ -79,5 +79,6 @@ def _contradictions() -> list[tuple[str, Table, ColumnElement[bool]]]:
         ("days whose counts do not fit into one another", days, unfit),
         ("timers below zero", schema.timers, schema.timers.c.accrued_s < 0),
         ("worker-hours below zero", schema.worker_usage, schema.worker_usage.c.worker_s < 0),
+        ("minutes of work below zero", schema.work_minutes, schema.work_minutes.c.covered_s < 0),
         ("action totals below zero", schema.action_totals, schema.action_totals.c.total < 0),
     ]

@@ -506,3 +506,53 @@ sessions = _table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
 )
+
+memories = _table(
+    "memories",
+    # What a rule carries from one tick to the next, so that a successor goes on from it: `wait:FLEET`, `p95_step:FLEET`, ...
+    Column("name", String(200), primary_key=True),
+    Column("data", JSON, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+)
+
+deploys = _table(
+    "deploys",
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("sha", String(100), nullable=False),
+    Column("note", String(500), nullable=False),
+    Column("actor", String(200), nullable=False),
+    Index("ix_deploys_at", "at"),
+)
+
+promises = _table(
+    "promises",
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("fleet", String(100), nullable=False),
+    # The decision that made it; no key, since a decision may be dropped before its promise.
+    Column("decision_id", Integer, nullable=False),
+    Column("depth", Float, nullable=False),
+    Column("target", Integer, nullable=False),
+    # Within how many seconds the queue was said to be clear, and how many of them a leader has seen pass.
+    Column("clear_in_s", Float, nullable=False),
+    Column("waited_s", Float, nullable=False),
+    # open, kept, missed or void (nobody could tell: signals were unknown, or a person changed the fleet)
+    Column("state", String(16), nullable=False),
+    Column("ended_at", UtcDateTime),
+    Index("ix_promises_at", "at"),
+    Index("ix_promises_state", "state"),
+    Index("ix_promises_decision_id", "decision_id"),
+)
+
+work_minutes = _table(
+    "work_minutes",
+    Column("minute", UtcDateTime, primary_key=True),
+    Column("fleet", String(64), primary_key=True),
+    # How many seconds of the minute are covered by what follows: the others are unknown, not idle.
+    Column("covered_s", Float, nullable=False),
+    Column("arrivals", Float, nullable=False),
+    Column("worker_s", Float, nullable=False),
+    Column("mean_service_s", Float),
+    Column("oldest_wait_s", Float),
+)

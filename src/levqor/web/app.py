@@ -15,16 +15,19 @@ from levqor.web import (
     autoscale,
     costs,
     dead_letters,
+    deploys,
     docs,
     health,
     holds,
     incidents,
     intake,
+    keda,
     models,
     ops,
     overview,
     page,
     problems,
+    promises,
     records,
     retention,
     schedule,
@@ -96,6 +99,8 @@ def _routers(app: FastAPI, services: Services, access: Access, guard: Guard | No
         yield part.router(services, access)
     yield docs.router(app, services.settings.base_path, access)
     yield from _desks(services, access)
+    if services.targets is not None:
+        yield keda.router(services.targets, access)
     if services.settings.intake_enabled and services.engine is not None:
         yield intake.router(services, services.engine, access)
     if guard is not None and services.sign_ins is not None:
@@ -117,6 +122,10 @@ def _desks(services: Services, access: Access) -> Iterator[APIRouter]:
         yield verify.router(services, services.verification, access)
     if services.schedule is not None:
         yield schedule.router(services, services.schedule, access)
+    if services.deploys is not None:
+        yield deploys.router(services, services.deploys, access)
+    if services.promises is not None:
+        yield promises.router(services.promises, access)
     if services.overview is not None:
         yield overview.router(services.overview, access)
 

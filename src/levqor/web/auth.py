@@ -73,6 +73,14 @@ class Access:
         elif admin_verdict(request.headers, self._settings.admin_token) is not Verdict.RIGHT:
             raise await self._wrong_tokens.punish(key_of(request.scope))
 
+    async def hirefire(self, request: Request, token: str) -> None:
+        """HIREFIRE_TOKEN, which comes in the path. Wrong or unset: there is no such path, which a guess waits for."""
+        wanted = self._settings.hirefire_token
+        if wanted is not None and is_same(token, wanted):
+            return
+        refusal = await self._wrong_tokens.punish(key_of(request.scope))
+        raise refusal if refusal.status_code == 429 else ProblemError(404, "There is nothing at this path.")
+
     def _is_scraper(self, request: Request) -> bool:
         token, given = self._settings.metrics_token, bearer_tokens(request.headers)
         return token is not None and bool(given) and all([is_same(one, token) for one in given])

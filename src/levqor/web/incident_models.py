@@ -2,6 +2,7 @@
 
 from typing import Any, Literal
 
+from levqor.web.judgement_models import DeployMark
 from levqor.web.models import Shape
 from levqor.web.overview_models import Incident
 
@@ -83,9 +84,10 @@ class SignalMinute(Shape):
 
 
 class IncidentStory(IncidentRow):
-    """One incident, what was done about it, and the signals around it."""
+    """One incident, what was done about it, and the deploys and signals around it."""
 
     recoveries: list[Recovery]
+    deploys: list[DeployMark]
     signals: list[SignalMinute]
 
 

@@ -47,6 +47,8 @@ class Reading(Protocol):
     def queues(self) -> Sequence[QueueState] | None: ...
     @property
     def workers(self) -> Sequence[Worker] | None: ...
+    @property
+    def problems(self) -> Mapping[str, str]: ...
 
 
 def render(
@@ -54,10 +56,11 @@ def render(
     reading: Reading | None,
     decisions_by_action: Mapping[str, int] | None,
     costs: Mapping[str, float | None] | None = None,
+    promises: Mapping[str, int] | None = None,
 ) -> bytes:
     """The page in Prometheus' text format. A store that is down takes its own series away, and no others."""
     registry = CollectorRegistry()
-    registry.register(_Page(telemetry, reading, decisions_by_action, costs or {}))
+    registry.register(_Page(telemetry, reading, decisions_by_action, costs or {}, promises))
     return generate_latest(registry)
 
 
@@ -68,8 +71,10 @@ class _Page(Collector):
         reading: Reading | None,
         decisions_by_action: Mapping[str, int] | None,
         costs: Mapping[str, float | None],
+        promises: Mapping[str, int] | None,
     ) -> None:
         self._telemetry, self._reading, self._decisions_by_action, self._costs = telemetry, reading, decisions_by_action, costs
+        self._promises = promises
 
     def describe(self) -> Iterable[Metric]:
         """Nothing is promised before the scrape: which series are known shows only then."""
@@ -90,6 +95,11 @@ class _Page(Collector):
             for action in Action:
                 events.add_metric((action.value,), self._decisions_by_action.get(action.value, 0))
             yield events
+        if self._promises is not None:
+            ended = CounterMetricFamily("levqor_promises", "Promises of a clear queue that ended.", labels=("state",))
+            for state, count in self._promises.items():
+                ended.add_metric((state,), count)
+            yield ended
         for name, text in COSTS.items():
             figure = self._costs.get(name)
             if figure is not None:
@@ -118,7 +128,8 @@ def _from_store(totals: Totals) -> Iterator[Metric]:
 
 
 def _from_reading(reading: Reading) -> Iterator[Metric]:
-    yield _gauge("levqor_worker_target", "The number of workers in force.", (), [((), float(reading.fleet.target))])
+    if "database" not in reading.problems:
+        yield _gauge("levqor_worker_target", "The number of workers in force.", (), [((), float(reading.fleet.target))])
     if reading.queues is not None:
         yield from _from_queues(reading.queues)
     if reading.workers is not None:
@@ -130,6 +141,8 @@ def _from_reading(reading: Reading) -> Iterator[Metric]:
         ("levqor_p95_seconds", "P95 of the service's requests in the scaling window.", signals.p95_ms, 1000.0),
         ("levqor_error_ratio", "Share of failed requests in the scaling window.", signals.error_rate, 1.0),
         ("levqor_availability_ratio", "Share of probes from outside that were answered.", signals.availability, 1.0),
+        ("levqor_arrival_rate", "Jobs that arrive each second, over 15 s.", signals.arrival_rate, 1.0),
+        ("levqor_mean_service_seconds", "How long a job takes, over five minutes.", signals.mean_service_s, 1.0),
         ("levqor_spend_last_24h", "Money spent in the last 24 hours.", signals.spend_last_24h, 1.0),
     )
     for name, text, signal, divisor in shown:

@@ -142,6 +142,15 @@ class Leader(Shape):
     term: int | None
 
 
+class PromiseScore(Shape):
+    """How many promises of a clear queue are in each state; void: nobody could tell."""
+
+    open: int
+    kept: int
+    missed: int
+    void: int
+
+
 class Status(Shape):
     """The installation at one glance; what is not known is null and named in `unknown`."""
 
@@ -162,6 +171,7 @@ class Status(Shape):
     episodes: list[Episode] | None
     leader: Leader
     unknown: list[str]
+    promises: PromiseScore | None
     measured_at: str
     uptime_s: float
 

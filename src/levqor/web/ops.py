@@ -43,7 +43,8 @@ def router(services: Services, access: Access) -> APIRouter:
     def prometheus() -> Response:
         """All figures for Prometheus. What is not known is left out, never 0."""
         costs = None if services.costs is None else _if_known(services.costs.gauges)
-        text = metrics.render(services.telemetry, _if_known(operations.reading), _if_known(operations.action_counts), costs)
+        promises = None if services.promises is None else _if_known(services.promises.ended)
+        text = metrics.render(services.telemetry, _if_known(operations.reading), _if_known(operations.action_counts), costs, promises)
         return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
 
     @routes.post("/ops/workers/restart", dependencies=[Depends(access.admin)], openapi_extra=described(RestartOrder, required=False))

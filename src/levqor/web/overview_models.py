@@ -25,13 +25,22 @@ class Thresholds(Shape):
     workers_max: int
 
 
+class ChartDeploy(Shape):
+    """A deploy mark on the time axis: `at` is epoch seconds."""
+
+    at: int
+    sha: str
+    note: str
+
+
 class Chart(Shape):
-    """Lines over time: `at` holds epoch seconds, each line a value or null beside each of them."""
+    """Lines over time: `at` holds epoch seconds, each line a value or null beside each of them; and the deploys in that time."""
 
     span: Literal["1h", "24h", "30d"]
     step_s: float
     at: list[int]
     lines: dict[str, list[float | None]]
+    deploys: list[ChartDeploy]
     thresholds: Thresholds
 
 

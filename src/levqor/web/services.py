@@ -127,6 +127,27 @@ class ScheduleDesk(Protocol):
     def run(self, job_id: str, actor: str) -> Answer: ...
 
 
+class TargetDesk(Protocol):
+    """The target for those who run the workers. Raises NotFound; DependencyDown where anything of it is unknown."""
+
+    def metrics(self, fleet: str) -> Answer: ...
+    def dynos(self) -> list[Answer]: ...
+
+
+class DeployDesk(Protocol):
+    """Which version came when. Raises DatabaseDown."""
+
+    def mark(self, sha: str, note: str, actor: str) -> Answer: ...
+    def deploys(self, limit: int) -> Answer: ...
+
+
+class PromiseDesk(Protocol):
+    """When the queue was said to be clear, and whether it was. Raises DatabaseDown."""
+
+    def promises(self, limit: int) -> Answer: ...
+    def ended(self) -> dict[str, int]: ...
+
+
 class Session(Protocol):
     """A signed-in person; `id` is the cookie's secret half."""
 
@@ -225,6 +246,12 @@ class Services:
     overview: Overview | None = None
     """None leaves its routes out."""
     schedule: ScheduleDesk | None = None
+    """None leaves its routes out."""
+    targets: TargetDesk | None = None
+    """None leaves its routes out."""
+    deploys: DeployDesk | None = None
+    """None leaves its routes out."""
+    promises: PromiseDesk | None = None
     """None leaves its routes out."""
     site: Path | None = None
     """Where the built dashboard is; None or an empty folder: a small page stands in for it."""

@@ -20,6 +20,7 @@ PURGED_BY_CARE = {
     "audit",
     "budget_alerts",
     "decisions",
+    "deploys",
     "episodes",
     "forecasts",
     "holds",
@@ -27,6 +28,7 @@ PURGED_BY_CARE = {
     "incidents",
     "ledger",
     "orders",
+    "promises",
     "recoveries",
     "recovery_steps",
     "rollups",
@@ -34,6 +36,7 @@ PURGED_BY_CARE = {
     "sessions",
     "slo_checks",
     "verifications",
+    "work_minutes",
     "worker_usage",
 }
 """The autopilot's `care` and the purges that `bootstrap` hands it drop what is old."""
@@ -52,6 +55,7 @@ BOUNDED_OTHERWISE = {
     "idempotency": "each claim drops what is older than two days",
     "installation": "a row for each setting of the installation",
     "leases": "a row for each lease",
+    "memories": "a row for each fleet and rule",
     "paused_queues": "a row for each paused queue",
     "schedule_jobs": "a row for each job",
     "slo_streaks": "a row for each series",

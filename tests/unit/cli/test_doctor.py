@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, Literal
 
 import pytest
 import redis
@@ -12,7 +12,6 @@ from tests.unit.cli.conftest import Run
 from levqor.bootstrap.database import migrate
 from levqor.cli import doctor
 from levqor.cli.stores import store_url, without_secret
-from levqor.host import SystemClock
 from levqor.settings import load
 
 READY = {"ok": True, "checks": {"database": {"ok": True, "detail": "answers"}, "leader": {"ok": True, "detail": "answers"}}}
@@ -69,25 +68,6 @@ def test_no_service_is_a_finding(run: Run) -> None:
     assert said.code == 1
     service = next(check for check in said.json["checks"] if check["name"] == "service")
     assert (service["state"], service["mend"]) == ("fail", "`levqor up`")
-
-
-@pytest.mark.parametrize(
-    ("info", "name", "state"),
-    [
-        ({"redis_version": "6.2.0"}, "store version", "ok"),
-        ({"redis_version": "6.1.9"}, "store version", "fail"),
-        ({"redis_version": "7.2.4", "valkey_version": "8.1.0"}, "store version", "ok"),
-        ({"maxmemory_policy": "noeviction"}, "store eviction", "ok"),
-        ({"maxmemory_policy": "allkeys-lru"}, "store eviction", "fail"),
-        ({}, "store eviction", "fail"),
-        ({"aof_enabled": 1}, "store durability", "ok"),
-        ({"aof_enabled": 0}, "store durability", "warn"),
-    ],
-)
-def test_what_the_server_says_of_itself_is_judged(info: dict[str, Any], name: str, state: str) -> None:
-    found = {finding.name: finding for finding in doctor._judge("store", info)}
-    assert found[name].state == state
-    assert bool(found[name].mend) == (state != "ok")
 
 
 def test_a_server_that_evicts_is_found_out(run: Run, service: FakeService, store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,17 +130,22 @@ def test_little_disk_is_warned_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert doctor.check_disk(load(environ={"LEVQOR_DATA": str(tmp_path)}).settings).state == state
 
 
-@pytest.mark.parametrize(("skew_s", "state"), [(1, "ok"), (-20, "warn"), (3_600, "fail")])
-def test_clocks_apart_are_found(skew_s: float, state: str) -> None:
-    class Skewed:
-        def time(self) -> tuple[int, int]:
-            return int(SystemClock().now().timestamp() + skew_s), 0
-
-    assert doctor._check_skew("store", cast(redis.Redis, Skewed())).state == state
-
-
 def test_what_the_service_does_not_know_is_warned_of(run: Run, service: FakeService) -> None:
     service.routes["GET", "/status"] = (200, status(flags={"state": "broken", "error": "not JSON"}))
     _, found = findings(run, service.url)
     assert found["signals"]["detail"] == "unknown: error_rate"
     assert found["flags"]["state"] == "fail"
+
+
+@pytest.mark.parametrize(
+    ("rule", "start_s", "state"),
+    [
+        ("wait", 5.0, "ok"),
+        pytest.param("wait", 5.1, "warn", id="a step comes too late"),
+        pytest.param("threshold", 60.0, "ok", id="reads no wait"),
+    ],
+)
+def test_a_start_that_takes_longer_than_a_job_may_wait_is_warned_of(rule: Literal["threshold", "wait"], start_s: float, state: str) -> None:
+    """A12: it needs headroom."""
+    finding = doctor.check_rule(load().settings.model_copy(update={"scale_rule": rule, "worker_start_s": start_s}))
+    assert (finding.state, "WORKERS_MIN" in finding.mend) == (state, state == "warn")

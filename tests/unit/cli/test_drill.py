@@ -12,7 +12,7 @@ from levqor.lab.drills import CLOCKS, DRILLS, FLAGS
 from levqor.lab.receiver import Receiver
 from levqor.lab.verdicts import Promise, Verdict
 
-NAMES = {"poison", "errors", "slow", "killworker", "killstore", "brokerout", "crashloop", "quiet"}
+NAMES = {"poison", "errors", "slow", "killworker", "killstore", "brokerout", "crashloop", "quiet", "gone-none", "gone-slots", "gone-agent"}
 
 
 def test_every_drill_has_a_name_and_says_its_fault() -> None:

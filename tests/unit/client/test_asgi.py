@@ -1,6 +1,7 @@
 """The middleware: what counts as a request, as its end and as its failure (spec S1)."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterable
 
@@ -16,8 +17,9 @@ from starlette.types import ASGIApp
 
 import levqor.asgi
 from levqor.client.asgi import LevqorMiddleware, Message, Receive, Scope, Send, template_of
+from levqor.client.flush import connect
 from levqor.client.recorder import Recorder, Series
-from levqor.store.telemetry import Counts
+from levqor.store.telemetry import Counts, Telemetry
 
 HTTP: dict[str, object] = {"type": "http", "method": "GET", "path": "/"}
 
@@ -285,6 +287,42 @@ def test_websockets_and_lifespan_pass_unmeasured(kind: str) -> None:
     asyncio.run(middleware(scope, no_message, swallow))
     assert passed == [(scope, no_message, swallow)]
     assert drained(middleware.recorder) == {}
+
+
+@pytest.mark.parametrize("is_raised", [True, False])
+def test_an_app_that_knows_no_lifespan_is_reported_all_the_same(store_url: str, is_raised: bool) -> None:
+    """Its answer to the lifespan's start is not its end."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            if is_raised:
+                raise ValueError("only HTTP")
+            return
+        await send(start())
+        await send(body())
+
+    middleware = LevqorMiddleware(app, redis_url=store_url)
+
+    async def run() -> None:
+        with contextlib.suppress(ValueError):
+            await middleware({"type": "lifespan"}, no_message, swallow)
+        await middleware(dict(HTTP), no_message, swallow)
+
+    asyncio.run(run())
+    middleware.reporting.close()
+    with connect(store_url) as client:
+        assert [counts.total for counts in Telemetry(client).totals().histograms.values()] == [1]
+
+
+def test_any_app_may_name_its_route() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["levqor.route"] = "/things/:id"
+        await send(start())
+        await send(body())
+
+    middleware = LevqorMiddleware(app, Recorder())
+    call(middleware)
+    assert [series[3] for series in drained(middleware.recorder)] == ["/things/:id"]
 
 
 def test_without_a_store_the_app_works_and_says_so_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,6 +1,7 @@
 """The flusher is bounded and silent, whatever the store does."""
 
 import logging
+import subprocess
 import sys
 from typing import Any
 
@@ -65,16 +66,43 @@ def test_silence_is_no_batch() -> None:
     assert flusher.dropped == 0
 
 
-def test_without_redis_installed_the_process_hears_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    for name in [name for name in sys.modules if name == "redis" or name.startswith("redis.")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "redis", None)
-    flusher = Flusher(Recorder(), "redis://127.0.0.1:1/0", "writer")
-    with caplog.at_level(logging.WARNING, "levqor"):
-        assert not flusher.flush_once()
-    assert "levqor[redis]" in caplog.text
+NOTHING_INSTALLED = """
+import sys
+
+class NothingInstalled:
+    def find_spec(self, name, path=None, target=None):
+        if path is None and name not in sys.stdlib_module_names and name != "levqor":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, NothingInstalled())
+import levqor.asgi, levqor.wsgi
+answer = levqor.wsgi.Middleware(lambda environ, start_response: [b"x"], redis_url=sys.argv[1])({"REQUEST_METHOD": "GET"}, None)
+assert list(answer) == [b"x"]
+"""
+
+
+def test_levqor_alone_reports_with_nothing_else_installed(store_url: str) -> None:
+    """`pip install levqor` brings no dependency: also what a request and its flush need is the standard library."""
+    program = [sys.executable, "-I", "-c", NOTHING_INSTALLED, store_url]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    with redis.Redis.from_url(store_url) as client:
+        assert client.scard(f"{flush.PREFIX}series") == 1
+
+
+def test_many_series_go_in_parts_that_count_once(store_url: str) -> None:
+    """P5: what is built to be sent stays small; a part that had arrived is not counted again."""
+    recorder = Recorder()
+    flusher = Flusher(recorder, store_url, "writer")
+    for position in range(2 * flush.MAX_SERIES_AT_ONCE + 1):
+        recorder.observe(("http", "service", "GET", f"/{position}"), 10.0)
+    batch = flusher._drained()
+    assert [len(part.grown) for part in batch.parts()] == [flush.MAX_SERIES_AT_ONCE, flush.MAX_SERIES_AT_ONCE, 1]
+    flusher._send(batch)
+    flusher._send(batch)
+    with redis.Redis.from_url(store_url) as client:
+        (slot,) = client.keys(f"{flush.PREFIX}slot:http:*")
+        assert int(client.hget(slot, "t40.0") or 0) == 2 * flush.MAX_SERIES_AT_ONCE + 1
 
 
 def test_a_wrong_url_is_no_error_of_the_app() -> None:

@@ -166,6 +166,7 @@ def test_a_full_plan_has_the_three_steps_in_order_with_real_figures() -> None:
         pytest.param(replace(FULL, workers={}), 1, "no worker lives", id="nothing selected is nothing"),
         pytest.param(replace(FULL, workers=None), 1, "not known", id="no agent"),
         pytest.param(replace(FULL, fleet_kind=FleetKind.NONE), 1, "team's own", id="fleet kind none"),
+        pytest.param(replace(FULL, fleet_kind=FleetKind.EXTERNAL), 1, "fleet kind external", id="fleet kind external"),
         pytest.param(replace(FULL, is_rotation_enabled=False), 2, "NEW_QUEUE_ENABLED is false", id="flag off"),
         pytest.param(replace(FULL, is_rotation_enabled=None), 2, "not known", id="flags unknown"),
         pytest.param(replace(FULL, web={}), 2, "not ours", id="I5 not ours"),

@@ -22,6 +22,7 @@ class FakeReading:
     fleet: FleetState = field(default_factory=lambda: FleetState("default", FleetKind.AGENT, ("default",), 2, None))
     queues: list[QueueState] | None = None
     workers: list[Worker] | None = None
+    problems: dict[str, str] = field(default_factory=dict)
 
 
 class FakeTelemetry:
@@ -120,6 +121,12 @@ def test_what_is_not_known_is_absent() -> None:
     """S3, A10: nothing read yet, no reading at all, no count of decisions."""
     assert names(scraped(Recorder(), FakeReading())) == {"levqor_info", "levqor_worker_target"}
     assert names(scraped(None)) == {"levqor_info"}
+
+
+def test_a_target_that_cannot_be_read_is_absent_and_not_zero() -> None:
+    """S3: without the database the reading's target means nothing; a scaler that follows the gauge must not see 0."""
+    samples = scraped(Recorder(), FakeReading(fleet=FleetState("default", FleetKind.AGENT, (), 0, None), problems={"database": "away"}))
+    assert "levqor_worker_target" not in names(samples)
 
 
 def test_what_is_known_is_shown() -> None:

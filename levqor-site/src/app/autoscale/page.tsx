@@ -9,7 +9,9 @@ import { PageTitle } from "@/components/PageTitle";
 import { Tabs } from "@/components/ui/Tabs";
 import { useApi } from "@/hooks/useApi";
 import { useNow } from "@/hooks/useNow";
+import { useOverview } from "@/hooks/useOverview";
 import type { Chart } from "@/lib/api";
+import { ruleOf } from "@/lib/rules";
 
 import styles from "./page.module.css";
 
@@ -22,6 +24,7 @@ const POLLS_MS: Record<Span, number> = { "1h": 15_000, "24h": 60_000, "30d": 300
 export default function AutoscalePage() {
   const [span, setSpan] = useState<Span>("1h");
   const chart = useApi<Chart>(`/ops/chart?span=${span}`, POLLS_MS[span]);
+  const overview = useOverview().data;
   const now = useNow();
   return (
     <>
@@ -33,12 +36,13 @@ export default function AutoscalePage() {
           key={span}
           title={TITLES[span]}
           chart={chart.data ?? null}
+          rule={ruleOf(overview?.decisions?.[0])}
           problem={chart.data === undefined ? chart.error?.message : undefined}
           isStale={chart.isStaleAt(now) || chart.error !== undefined}
         />
         <WhatIf />
       </div>
-      <DecisionTable />
+      <DecisionTable promises={overview?.status.promises} />
     </>
   );
 }

@@ -8,9 +8,10 @@ import { Tabs } from "@/components/ui/Tabs";
 import { Time } from "@/components/ui/Time";
 import { useApi } from "@/hooks/useApi";
 import { useNow } from "@/hooks/useNow";
-import type { Decision } from "@/lib/api";
-import { becauseOf, moveOf, outcomeOf, signOf } from "@/lib/decisions";
+import type { Decision, Schemas } from "@/lib/api";
+import { becauseOf, codeWords, moveOf, outcomeOf, signOf } from "@/lib/decisions";
 import { inputText, nameOf } from "@/lib/inputs";
+import { promisesMeaning, promisesText } from "@/lib/promises";
 
 import styles from "./DecisionTable.module.css";
 
@@ -24,8 +25,13 @@ interface Answer {
   decisions: Decision[];
 }
 
+interface Props {
+  /** Undefined: not asked yet. */
+  promises: Schemas["PromiseScore"] | null | undefined;
+}
+
 /** Past decisions, the newest first; each opens to everything that it read. */
-export function DecisionTable() {
+export function DecisionTable({ promises }: Props) {
   const [kind, setKind] = useState<Kind>("changes");
   const [limit, setLimit] = useState(PAGE);
   const changes = kind === "changes";
@@ -35,7 +41,12 @@ export function DecisionTable() {
   return (
     <Panel
       title="Decisions"
-      aside={<Tabs label="Which decisions" options={KINDS} value={kind} onChange={setKind} />}
+      aside={
+        <>
+          {promises !== undefined && <Promises score={promises} />}
+          <Tabs label="Which decisions" options={KINDS} value={kind} onChange={setKind} />
+        </>
+      }
       problem={answer.data === undefined ? answer.error?.message : undefined}
       isStale={answer.isStaleAt(now)}
       empty={answer.data !== undefined && decisions.length === 0 ? <p>No decision yet.</p> : undefined}
@@ -68,6 +79,12 @@ export function DecisionTable() {
   );
 }
 
+/** How often a step up did what it said. */
+function Promises({ score }: { score: Schemas["PromiseScore"] | null }) {
+  const text = promisesText(score);
+  return text === null ? null : <span title={promisesMeaning(score)}>{text}</span>;
+}
+
 function Inside({ decision }: { decision: Decision }) {
   return (
     <div className={styles.inside}>
@@ -76,7 +93,7 @@ function Inside({ decision }: { decision: Decision }) {
         <ul>
           {decision.reasons.map((reason) => (
             <li key={reason.code + reason.text} data-votes={reason.votes}>
-              <code>{reason.code}</code> {reason.text}
+              <strong title={reason.code}>{codeWords(reason.code)}</strong>: {reason.text}
               {!reason.votes && " (a note, no vote)"}
             </li>
           ))}

@@ -6,26 +6,12 @@ import { Button } from "@/components/ui/Button";
 import { Panel } from "@/components/ui/Panel";
 import { useApi } from "@/hooks/useApi";
 import type { Schemas } from "@/lib/api";
-import { count, milliseconds, span } from "@/lib/format";
+import { slidersFor } from "@/lib/rules";
 
 import styles from "./WhatIf.module.css";
 
 type DryRun = Schemas["Decision"];
 
-interface Slider {
-  name: string;
-  label: string;
-  max: number;
-  step: number;
-  format: (value: number) => string;
-}
-
-const SLIDERS: readonly Slider[] = [
-  { name: "queue_depth", label: "Jobs waiting", max: 100, step: 1, format: count },
-  { name: "p95_ms", label: "P95", max: 1000, step: 10, format: milliseconds },
-  { name: "spend_last_24h", label: "Spend in 24 h", max: 200, step: 1, format: String },
-  { name: "calm_for_s", label: "Calm for", max: 1200, step: 30, format: span },
-];
 const POLL_MS = 5000;
 
 /** The decision now, or what it would be if: asked of the same rules, changing nothing. */
@@ -56,7 +42,7 @@ export function WhatIf() {
           <p className={styles.next}>{decision.next}</p>
         </div>
       )}
-      {SLIDERS.map((slider) => (
+      {(decision === undefined ? [] : slidersFor(decision)).map((slider) => (
         <label key={slider.name} className={styles.slider}>
           <span>
             {slider.label} <strong>{slider.name in given ? slider.format(given[slider.name] ?? 0) : "as measured"}</strong>

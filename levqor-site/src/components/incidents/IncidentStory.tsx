@@ -5,6 +5,7 @@ import { Pill } from "@/components/ui/Pill";
 import { Time } from "@/components/ui/Time";
 import { useApi } from "@/hooks/useApi";
 import type { Schemas } from "@/lib/api";
+import { deployText } from "@/lib/marks";
 
 import { TONES } from "./IncidentList";
 import { IncidentSignals } from "./IncidentSignals";
@@ -24,6 +25,9 @@ export function IncidentStory({ id }: { id: number }) {
         <div className={styles.story}>
           <p className={styles.cause}>{found.cause}</p>
           <dl className={styles.facts}>
+            {found.deploys.map((deploy) => (
+              <Fact key={deploy.id} name={deployText(deploy)} at={deploy.at} />
+            ))}
             <Fact name="began" at={found.began_at} />
             <Fact name="opened" at={found.opened_at} />
             <Fact name="a person was asked" at={found.escalated_at} />
@@ -38,7 +42,7 @@ export function IncidentStory({ id }: { id: number }) {
           ) : (
             [...found.recoveries].reverse().map((recovery) => <RecoveryCard key={recovery.id} recovery={recovery} />)
           )}
-          <IncidentSignals minutes={found.signals} />
+          <IncidentSignals minutes={found.signals} deploys={found.deploys} />
           {Object.keys(found.evidence).length > 0 && (
             <details>
               <summary>Evidence</summary>

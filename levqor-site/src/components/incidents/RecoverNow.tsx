@@ -72,7 +72,7 @@ function Plan({ plan }: { plan: Answer }) {
           </li>
         ))}
       </ol>
-      <p>Each worker restarts after its job, one after another.</p>
+      {plan.steps.some((step) => step.name === "restart_workers" && step.status === "planned") && <p>Each worker restarts after its job, one after another.</p>}
     </>
   );
 }

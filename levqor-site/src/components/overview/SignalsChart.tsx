@@ -2,23 +2,29 @@ import { useMemo } from "react";
 
 import { TimeChart } from "@/components/TimeChart";
 import { Panel } from "@/components/ui/Panel";
-import type { Chart } from "@/lib/api";
+import type { Chart, Thresholds } from "@/lib/api";
+import type { Threshold } from "@/lib/charts";
 import { count, milliseconds, span } from "@/lib/format";
+import { deployMarks } from "@/lib/marks";
+import type { Rule } from "@/lib/rules";
 
 const GROUP = "signals";
 const HEIGHT = 134;
 
 interface Props {
   chart: Chart | null;
+  /** Whose lines are drawn: `wait` looks at none of the thresholds. */
+  rule: Rule | undefined;
   title?: string;
   problem?: string | undefined;
   isStale: boolean;
   height?: number;
 }
 
-/** Latency, queue and workers under one cursor, with the lines that the rules look at. */
-export function SignalsChart({ chart, title = "The last hour", problem, isStale, height = HEIGHT }: Props) {
+/** Latency, queue and workers under one cursor, with the lines that the rule looks at and the deploys. */
+export function SignalsChart({ chart, rule, title = "The last hour", problem, isStale, height = HEIGHT }: Props) {
   const lines = useMemo(() => (chart === null ? null : linesOf(chart)), [chart]);
+  const marks = useMemo(() => deployMarks(chart?.deploys ?? []), [chart]);
   const isEmpty = chart !== null && chart.at.length === 0;
   return (
     <Panel
@@ -39,10 +45,8 @@ export function SignalsChart({ chart, title = "The last hour", problem, isStale,
             title="Latency"
             at={chart.at}
             lines={lines.latency}
-            thresholds={[
-              { value: chart.thresholds.scale_up_p95_ms, label: `up above ${milliseconds(chart.thresholds.scale_up_p95_ms)}` },
-              { value: chart.thresholds.scale_down_p95_ms, label: `calm below ${milliseconds(chart.thresholds.scale_down_p95_ms)}` },
-            ]}
+            thresholds={rule === "threshold" ? latencyLevels(chart.thresholds) : []}
+            marks={marks}
             height={height}
             group={GROUP}
             hasTimes={false}
@@ -51,16 +55,28 @@ export function SignalsChart({ chart, title = "The last hour", problem, isStale,
             title="Queue"
             at={chart.at}
             lines={lines.queue}
-            thresholds={[{ value: chart.thresholds.scale_up_depth, label: `up above ${chart.thresholds.scale_up_depth}` }]}
+            thresholds={rule === "threshold" ? queueLevels(chart.thresholds) : []}
+            marks={marks}
             height={height}
             group={GROUP}
             hasTimes={false}
           />
-          <TimeChart title="Workers" at={chart.at} lines={lines.workers} height={height} group={GROUP} />
+          <TimeChart title="Workers" at={chart.at} lines={lines.workers} marks={marks} height={height} group={GROUP} />
         </>
       )}
     </Panel>
   );
+}
+
+function latencyLevels({ scale_up_p95_ms: up, scale_down_p95_ms: calm }: Thresholds): Threshold[] {
+  return [
+    { value: up, label: `up above ${milliseconds(up)}` },
+    { value: calm, label: `calm below ${milliseconds(calm)}` },
+  ];
+}
+
+function queueLevels({ scale_up_depth: up }: Thresholds): Threshold[] {
+  return [{ value: up, label: `up above ${up}` }];
 }
 
 function linesOf(chart: Chart) {

@@ -1,13 +1,14 @@
 import { Pill, type Tone } from "@/components/ui/Pill";
 import { Time } from "@/components/ui/Time";
 import type { Overview } from "@/lib/api";
+import { holderOf } from "@/lib/holds";
 
 import styles from "./VerdictBar.module.css";
 
 const MODES: Record<Overview["status"]["mode"], { text: string; tone: Tone; means: string }> = {
   observe: { text: "observing", tone: "plain", means: "It watches and says what it would do; it changes nothing by itself." },
-  act: { text: "acting", tone: "ok", means: "It scales the workers by itself." },
-  held: { text: "held", tone: "watch", means: "Somebody holds it: nothing automatic acts." },
+  act: { text: "acting", tone: "ok", means: "It changes the target of workers by itself." },
+  held: { text: "held", tone: "watch", means: "It is held: nothing automatic acts." },
   unknown: { text: "mode unknown", tone: "unknown", means: "The database does not answer: nothing automatic acts." },
 };
 
@@ -24,7 +25,7 @@ export function VerdictBar({ overview, isStale }: { overview: Overview; isStale:
         </Pill>
         {(status.holds ?? []).map((hold) => (
           <Pill key={hold.id} tone="watch" title={hold.why}>
-            held by {hold.owner}
+            {holderOf(hold)}
             {hold.expires_at !== null && (
               <>
                 {" "}

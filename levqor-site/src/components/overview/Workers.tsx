@@ -1,8 +1,10 @@
 "use client";
 
+import { InCode } from "@/components/ui/InCode";
 import { Panel } from "@/components/ui/Panel";
 import { useNow } from "@/hooks/useNow";
 import type { Overview, Worker } from "@/lib/api";
+import { fleetOf } from "@/lib/fleets";
 import { span } from "@/lib/format";
 
 import styles from "./Workers.module.css";
@@ -18,6 +20,7 @@ interface Props {
 /** A tile for each worker: what it does, and for how long it lives. */
 export function Workers({ overview, isStale }: Props) {
   const { workers, status, unavailable } = overview;
+  const fleet = fleetOf(status.fleet_kind);
   const now = useNow();
   const problem = workers === null ? (unavailable["workers"] ?? status.problems["workers"] ?? "the workers are unknown") : undefined;
   const shown = (workers ?? []).slice(0, MOST_TILES);
@@ -28,6 +31,7 @@ export function Workers({ overview, isStale }: Props) {
       aside={
         <span>
           {status.running ?? "?"} of {status.target ?? "?"}, at most {overview.thresholds.workers_max}
+          {fleet.owner !== "" && `, ${fleet.owner}`}
         </span>
       }
       problem={problem}
@@ -35,7 +39,7 @@ export function Workers({ overview, isStale }: Props) {
       empty={
         workers?.length === 0 ? (
           <p>
-            No worker lives. <code>levqor up</code> starts them, <code>levqor doctor</code> says why none does.
+            No worker lives. <InCode text={fleet.start} />
           </p>
         ) : undefined
       }

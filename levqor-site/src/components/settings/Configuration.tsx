@@ -1,8 +1,9 @@
 "use client";
 
-import { type ReactNode, useDeferredValue, useState } from "react";
+import { useDeferredValue, useState } from "react";
 
 import { ReadPanel } from "@/components/ReadPanel";
+import { InCode } from "@/components/ui/InCode";
 import { Cell, Table } from "@/components/ui/Table";
 import { Tabs } from "@/components/ui/Tabs";
 import { useApi } from "@/hooks/useApi";
@@ -50,7 +51,7 @@ export function Configuration() {
                   <tr key={name} className={styles.setting} data-set={setting.source !== "default" || undefined}>
                     <th scope="row">
                       <code>{name}</code>
-                      <span>{meaningOf(setting.description ?? "")}</span>
+                      <span><InCode text={setting.description ?? ""} /></span>
                     </th>
                     <Cell of="value">{valueText(setting.value)}</Cell>
                     <Cell of="from">{setting.source}</Cell>
@@ -63,9 +64,4 @@ export function Configuration() {
       }}
     </ReadPanel>
   );
-}
-
-/** What stands between backticks is code. */
-function meaningOf(description: string): ReactNode[] {
-  return description.split("`").map((part, index) => (index % 2 === 1 ? <code key={index}>{part}</code> : part));
 }

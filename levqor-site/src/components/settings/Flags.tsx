@@ -109,7 +109,7 @@ function Turn({ name, value, onClose }: { name: string; value: Value; onClose: (
           />
         </label>
       )}
-      <p>{flagMeaning(name, wanted, overview?.status.mode === "act")}</p>
+      <p>{flagMeaning(name, wanted, overview?.status.mode === "act", overview?.status.fleet_kind ?? "")}</p>
       <p>It holds from the next tick on and is written to the flags file and to the audit log.</p>
     </Confirm>
   );

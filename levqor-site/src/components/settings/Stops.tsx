@@ -9,7 +9,8 @@ import { Time } from "@/components/ui/Time";
 import { useApi } from "@/hooks/useApi";
 import { useChange } from "@/hooks/useSession";
 import type { Schemas } from "@/lib/api";
-import { span } from "@/lib/format";
+import { capitalised, span } from "@/lib/format";
+import { holderOf } from "@/lib/holds";
 
 import styles from "./List.module.css";
 
@@ -39,7 +40,7 @@ export function Stops() {
             {holds.map((hold) => (
               <li key={`hold ${hold.id ?? hold.kind}`}>
                 <span>
-                  <strong>Held</strong> by {hold.owner}
+                  <strong>{capitalised(holderOf(hold))}</strong>
                   {hold.why !== "" && `: ${hold.why}`}
                   <span className={styles.quiet}>
                     {" "}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from levqor.domain.summary import Line, Pages, Summary, Table
+from levqor.domain.summary import Line, Page, Pages, Table
 
 FOLDER = Path(__file__).parent / "templates"
 COLUMNS = 76
@@ -16,12 +16,12 @@ COLOURS = {"ok": "#2e8b57", "watch": "#c77700", "act": "#d0342c", "unknown": "#7
 """Seen on white and on black; they mark, and never carry text that has to be read."""
 
 
-def render(summary: Summary) -> Pages:
+def render(summary: Page) -> Pages:
     """The same words in both."""
     return Pages(text=_page("summary.txt", summary), html=_page("summary.html", summary))
 
 
-def _page(name: str, summary: Summary) -> str:
+def _page(name: str, summary: Page) -> str:
     return f"{_environment().get_template(name).render(summary=summary, colours=COLOURS).strip()}\n"
 
 
