@@ -6,6 +6,7 @@ import socket
 import ssl
 import subprocess
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +17,7 @@ CHUNK = 65_536
 POLL_S = 0.05
 
 
-class Listener:
+class Listener(ABC):
     """Accepts connections, each served in a thread of its own, until it is closed."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
@@ -28,8 +29,9 @@ class Listener:
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
 
+    @abstractmethod
     def serve(self, client: socket.socket, is_over: Callable[[float], bool]) -> None:
-        raise NotImplementedError
+        """Speak with one client until it leaves, or `is_over` says so."""
 
     def close(self) -> None:
         self._over.set()

@@ -89,7 +89,7 @@ class LevqorMiddleware:
             series = ("http", self._scope_of(scope), method_label(scope["method"], OTHER_METHOD), template_of(scope))
             self._observe(series, ms, failed)
         except Exception:
-            log.debug("a request could not be recorded")
+            log.fault("requests are not recorded; the app is not affected")
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Unmeasured. With its shutdown the app's life ends: its last counts go out, and its silence is no longer news.

@@ -1,5 +1,7 @@
 """Levqor's words in the app's log. `logging` is imported when there is something to say: it takes longer than all of the client."""
 
+from functools import cache
+
 
 def warning(text: str, *arguments: object) -> None:
     """What somebody should mend, told once."""
@@ -8,8 +10,9 @@ def warning(text: str, *arguments: object) -> None:
     logging.getLogger("levqor").warning(text, *arguments)
 
 
-def debug(text: str) -> None:
-    """An error of ours, with its traceback, that must not reach the app."""
+@cache
+def fault(text: str) -> None:
+    """An error of ours that must not reach the app: told once in a process, with its traceback."""
     import logging
 
-    logging.getLogger("levqor").debug(text, exc_info=True)
+    logging.getLogger("levqor").warning(text, exc_info=True)

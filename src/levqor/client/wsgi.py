@@ -126,7 +126,7 @@ class _Answer:
             series = ("http", STEERING_SCOPE, method_label(environ["REQUEST_METHOD"], OTHER_METHOD), template_of(environ, self._request))
             self._observe(series, ms, has_failed or self._status[0] == "5")
         except Exception:
-            log.debug("a request could not be recorded")
+            log.fault("requests are not recorded; the app is not affected")
 
 
 class _SizedAnswer:

@@ -15,6 +15,7 @@ import werkzeug
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 import levqor.wsgi
+from levqor.client import log
 from levqor.client.recorder import MAX_OVERFLOW_PER_KIND, MAX_SERIES_PER_KIND, Recorder, Series
 from levqor.store.telemetry import Counts
 
@@ -379,3 +380,24 @@ def test_a_flusher_that_cannot_start_is_no_error_of_the_app(monkeypatch: pytest.
     with caplog.at_level(logging.WARNING, "levqor"):
         assert Server().serve(app) == b"x"
     assert "no thread could be started" in caplog.text
+
+
+def test_a_fault_of_ours_is_told_once_and_never_reaches_the_app(caplog: pytest.LogCaptureFixture) -> None:
+    """Never silent: what cannot be recorded is missing from the figures, so somebody has to hear of it."""
+
+    class Broken(Recorder):
+        def observe(self, *_arguments: object, **_named: object) -> None:
+            raise RuntimeError("a bug")
+
+    def app(_environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return [b"well"]
+
+    log.fault.cache_clear()
+    measured = levqor.wsgi.Middleware(app, Broken())
+    for _ in range(3):
+        body: Any = measured({"REQUEST_METHOD": "GET"}, lambda *_: lambda _data: None)
+        assert b"".join(body) == b"well"
+        body.close()
+    assert [record.message for record in caplog.records] == ["requests are not recorded; the app is not affected"]
+    assert "a bug" in str(caplog.records[0].exc_info)
